@@ -1,0 +1,147 @@
+"""Builds the guest's root: an initramfs of busybox, stress-ng, our programs and /init.
+
+build/guest/initramfs.cpio.gz serves every kernel.  A kernel that has modules
+gets a copy of it with its modules appended, for the kernel unpacks one gzip'd
+archive after the other.
+"""
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+import cpio
+import paths
+
+INITRAMFS = os.path.join(paths.GUEST, "initramfs.cpio.gz")
+MAX_BYTES = 25 << 20
+CC = ["gcc", "-O2", "-Wall", "-Wextra", "-static", "-s"]
+
+
+class RootError(Exception):
+    """The guest's root cannot be built; the message is for the user."""
+
+
+def _tool(name):
+    path = shutil.which(name)
+    if not path:
+        raise RootError(f"{name} is missing: run tools/vm/setup run")
+    return os.path.realpath(path)
+
+
+def _libraries(program):
+    """The shared libraries of a program and its loader, by the paths it looks for them."""
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return sorted(set(re.findall(r"(/\S+) \(0x", listing)))
+
+
+def _sources():
+    return [os.path.join(paths.TOOLS, "agent.c")] + sorted(
+        glob.glob(os.path.join(paths.GUEST_PROGRAMS, "*.c")))
+
+
+def _headers():
+    return sorted(glob.glob(os.path.join(paths.GUEST_PROGRAMS, "*.h")))
+
+
+def _compile(source):
+    """Compiles one program unless it is newer than all it is made of."""
+    name = os.path.splitext(os.path.basename(source))[0]
+    program = os.path.join(paths.made_dir(paths.GUEST, "bin"), name)
+    inputs = [source, __file__] + _headers()
+    if (os.path.exists(program)
+            and os.path.getmtime(program) > max(os.path.getmtime(i) for i in inputs)):
+        return program
+    print(f"guest: compiling {name}")
+    done = subprocess.run(CC + ["-o", program, source, "-lpthread"], capture_output=True, text=True)
+    if done.returncode:
+        raise RootError(f"cannot compile {os.path.relpath(source, paths.TOP)}:\n{done.stderr}")
+    if done.stderr:
+        print(done.stderr, end="")
+    return program
+
+
+def _fingerprint(files):
+    digest = hashlib.sha256()
+    for path in files:
+        status = os.stat(path)
+        digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _write(path, data):
+    with open(path + ".new", "wb") as f:
+        f.write(data)
+    os.replace(path + ".new", path)
+
+
+def _up_to_date(target, fingerprint):
+    stamp = target + ".stamp"
+    return (os.path.exists(target) and os.path.exists(stamp)
+            and paths.first_line(stamp) == fingerprint)
+
+
+def _finish(target, fingerprint, data):
+    _write(target, data)
+    _write(target + ".stamp", fingerprint.encode() + b"\n")
+    print(f"guest: {os.path.relpath(target, paths.TOP)}, {len(data) / 2**20:.1f} MiB")
+
+
+def build():
+    """Brings the initramfs up to date and returns its path."""
+    busybox = _tool("busybox")
+    stress_ng = _tool("stress-ng")
+    libraries = _libraries(stress_ng)
+    programs = [_compile(source) for source in _sources()]
+    init = os.path.join(paths.TOOLS, "init")
+    fingerprint = _fingerprint(
+        [busybox, stress_ng, init, __file__, cpio.__file__] + libraries + programs)
+    if _up_to_date(INITRAMFS, fingerprint):
+        return INITRAMFS
+
+    root = cpio.Archive()
+    for directory in ("dev", "proc", "sys", "run", "root", "mnt", "var", "usr/sbin", "sbin"):
+        root.directory(directory)
+    root.directory("tmp", 0o1777)
+    root.char_device("dev/console", 5, 1)
+    root.char_device("dev/null", 1, 3, 0o666)
+    root.file("etc/passwd", b"root::0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
+    root.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
+    root.copy(init, "init", 0o755)
+    root.copy(busybox, "bin/busybox", 0o755)
+    for applet in subprocess.run([busybox, "--list"], capture_output=True, text=True,
+                                 check=True).stdout.split():
+        if applet != "busybox":
+            root.symlink(f"bin/{applet}", "busybox")
+    root.copy(stress_ng, "usr/bin/stress-ng", 0o755)
+    for library in libraries:
+        root.copy(library, library, 0o755)
+    for program in programs:
+        root.copy(program, f"usr/bin/{os.path.basename(program)}", 0o755)
+    data = root.pack()
+    if len(data) > MAX_BYTES:
+        raise RootError(f"initramfs is {len(data) >> 20} MiB, more than {MAX_BYTES >> 20}")
+    _finish(INITRAMFS, fingerprint, data)
+    return INITRAMFS
+
+
+def for_kernel(image):
+    """The initramfs for a bzImage: with its modules where it has some beside it."""
+    modules = os.path.join(os.path.dirname(image), "modules")
+    files = sorted(os.path.join(directory, name)
+                   for directory, _, names in os.walk(modules) for name in names
+                   if name.endswith(".ko") or name.startswith("modules."))
+    if not any(name.endswith(".ko") for name in files):
+        return INITRAMFS
+    variant = os.path.basename(os.path.dirname(image))
+    target = os.path.join(paths.GUEST, f"initramfs-{variant}.cpio.gz")
+    fingerprint = _fingerprint([INITRAMFS] + files)
+    if not _up_to_date(target, fingerprint):
+        archive = cpio.Archive()
+        for name in files:
+            archive.copy(name, os.path.relpath(name, modules), 0o644)
+        with open(INITRAMFS, "rb") as f:
+            _finish(target, fingerprint, f.read() + archive.pack())
+    return target
