@@ -1,0 +1,478 @@
+"""Starts guests under QEMU, runs commands in them and measures what they cost the host.
+
+    with Guest("overlay", memory=2048) as guest:
+        guest.sh("stress-ng --vm 1 --vm-bytes 1200M --vm-keep -t 5")
+        guest.wait_for(lambda: guest.charge() < 400 << 20, 30, "memory comes back")
+        print(len(guest.discards()), guest.bad_dmesg())
+
+A guest's logs stay in build/vm/<name>/: console.log, qemu.log and trace.log.
+Whatever happens, QEMU and its memory cgroup are gone after the with block, and
+QEMU dies with this process.
+"""
+
+import atexit
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+
+import accel as accelerators
+import dmesg
+import guestroot
+import paths
+from channel import Channel
+from discards import DiscardLog
+from errors import (BootError, CommandError, GuestDied, GuestError, HostError,  # noqa: F401
+                    QmpError, WaitTimeout)
+from memcg import MemoryCgroup
+from qmp import Qmp
+from sampler import Sampler
+
+MIB = 1 << 20
+GIB = 1 << 30
+POLL = 0.05  # seconds
+LOW_MEMORY = 0xC0000000  # QEMU's pc machine puts RAM beyond this at 4 GiB ...
+LOW_MEMORY_FULL = 0xE0000000  # ... once there is this much of it
+DEFAULT_BALLOON = "free-page-reporting=on"
+
+_live = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all():
+    for guest in list(_live):
+        guest.stop()
+
+
+def exit_on_sigterm():
+    """Turns SIGTERM into an ordinary exit of a script, so that its guests are cleaned up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+class Guest:
+    """A virtual machine.  Sizes are MiB in arguments, bytes in what methods take and return.
+
+    kernel       a variant's name (overlay, upstream, debug) or a bzImage's path
+    name         directory of its logs under build/vm
+    memory       MiB of RAM at boot; smp: number of CPUs
+    numa         MiB of each node, which must sum up to memory
+    balloon      options of virtio-balloon-pci, None for no device
+    cmdline      added to the kernel command line
+    max_memory   MiB up to which DIMMs can be plugged (add_dimm)
+    drives       paths of raw images, /dev/vda first; a (path, options) pair adds -drive options
+    backend      memory backend object of the RAM, such as "memory-backend-memfd,share=on"
+    accel        kvm or tcg instead of what was found to work
+    icount       such as "shift=0": deterministic virtual time (tcg, one CPU)
+    tb_size      MiB of TCG's translation cache
+    trace        further QEMU trace events for trace.log
+    restartable  stay when the guest restarts or panics; else QEMU ends then
+    extra        further QEMU arguments
+    """
+
+    def __init__(self, kernel="overlay", *, name="guest", memory=2048, smp=2, numa=None,
+                 balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, drives=(), backend=None,
+                 accel=None, icount=None, tb_size=None, trace=(), restartable=False, extra=()):
+        self.kernel = kernel
+        self.image = paths.kernel_image(kernel)
+        self.name = name
+        self.memory = memory * MIB
+        self.smp = smp
+        self.numa = numa
+        self.log_dir = os.path.join(paths.RUNS, name)
+        self.console_log = os.path.join(self.log_dir, "console.log")
+        self._qemu_log = os.path.join(self.log_dir, "qemu.log")
+        self._trace_log = os.path.join(self.log_dir, "trace.log")
+        self._balloon = balloon
+        self._cmdline = cmdline
+        self._max_memory = max_memory
+        self._drives = drives
+        self._backend = backend
+        self._accel = accel
+        self._icount = icount
+        self._tb_size = tb_size
+        self._trace = trace
+        self._restartable = restartable
+        self._extra = list(extra)
+        self._dimms = 0
+        self._bases = {}  # RAM block: host address
+        self._process = None
+        self._sockets = None
+        self._sampler = None
+        self.cgroup = None
+        self.qmp = None
+        self.channel = None
+        self.boot_seconds = None
+
+    # --- life ---------------------------------------------------------------
+
+    def start(self, timeout=None):
+        """Boots and waits for the command agent; a debug kernel gets longer."""
+        if not os.path.exists(self.image):
+            suffix = "" if self.kernel == "overlay" else f"-{self.kernel}"
+            raise HostError(f"no kernel {os.path.relpath(self.image)}"
+                            + (f": run make kernel{suffix}" if self.kernel in paths.VARIANTS
+                               else ""))
+        if not shutil.which(accelerators.QEMU):
+            raise HostError(f"no {accelerators.QEMU}: run tools/vm/setup run")
+        timeout = timeout or (300 if self.kernel == "debug" else 90)
+        guestroot.build()
+        shutil.rmtree(self.log_dir, ignore_errors=True)
+        paths.made_dir(self.log_dir)
+        _live.add(self)
+        try:
+            self._launch()
+            self._wait_for_agent(timeout)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        """Ends QEMU and removes all but the logs.  Safe at any time, and twice."""
+        _live.discard(self)
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        if self._sampler:
+            self._sampler.stop()
+        for connection in (self.channel, self.qmp):
+            if connection:
+                connection.close()
+        if self.cgroup:
+            self.cgroup.remove()
+            self.cgroup = None
+        if self._sockets:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            self._sockets = None
+
+    __enter__ = start
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def alive(self):
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def _launch(self):
+        self._accel = self._accel or ("tcg" if self._icount
+                                      else accelerators.choose(self.image))
+        self._sockets = tempfile.mkdtemp(prefix="guest-")  # a socket's path must be short
+        self.cgroup = MemoryCgroup(re.sub(r"\W+", "-", self.name))
+        # QEMU joins its group before it takes any memory, and dies with us.
+        command = ["sh", "-c", 'echo $$ >"$1" && shift && exec "$@"', "sh", self.cgroup.procs,
+                   "setpriv", "--pdeathsig", "KILL", "--", *self.command_line()]
+        with open(self._qemu_log, "w") as log:
+            log.write(" ".join(command[5:]) + "\n")
+            log.flush()
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                             stderr=log, start_new_session=True)
+        self._sampler = Sampler(lambda: (self.charge(), self.rss(), self.minor_faults()))
+        self.channel = self._connected("agent", Channel)
+        self.qmp = self._connected("qmp", Qmp)
+        self._sampler.start()
+
+    def _connected(self, name, connect):
+        path = os.path.join(self._sockets, name)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return connect(path)
+            except (OSError, QmpError) as error:
+                if not self.alive or time.monotonic() > deadline:
+                    last = open(self._qemu_log).read().strip().splitlines()[-1]
+                    raise BootError(f"QEMU did not start: {last} ({self._qemu_log})") from error
+                time.sleep(0.02)
+
+    def _wait_for_agent(self, timeout):
+        begun = time.monotonic()
+        self.channel.wait(lambda: self.channel.boots or self.channel.closed, begun + timeout)
+        if not self.channel.boots:
+            problem = self._panic() or ("QEMU ended" if self.channel.closed else
+                                        f"no command agent within {timeout} s")
+            raise BootError(f"guest did not boot: {problem} ({self.console_log})")
+        self.boot_seconds = time.monotonic() - begun
+        self._base(self._blocks()[0][0])
+
+    def _panic(self):
+        match = re.search(r"Kernel panic.*", self.console())
+        return match.group(0) if match else None
+
+    def _assert_alive(self):
+        if not self.alive:
+            raise GuestDied(f"guest died: {self._panic() or 'QEMU ended'} ({self.console_log})")
+
+    # --- QEMU's command line ------------------------------------------------
+
+    def command_line(self):
+        memory = f"{self.memory // MIB}M"
+        if self._max_memory:
+            memory += f",slots=16,maxmem={self._max_memory}M"
+        append = f"console=ttyS0 panic={0 if self._restartable else -1} {self._cmdline}"
+        command = [accelerators.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
+                   "-msg", "timestamp=on", "-name", self.name,
+                   "-m", memory, "-smp", str(self.smp), *self._machine(), *self._acceleration(),
+                   "-kernel", self.image, "-initrd", guestroot.for_kernel(self.image),
+                   "-append", append.strip(),
+                   "-chardev", f"file,id=console,path={self.console_log}",
+                   "-serial", "chardev:console", *self._socket("agent"),
+                   "-serial", "chardev:agent", *self._socket("qmp"),
+                   "-mon", "chardev=qmp,mode=control",
+                   "-D", self._trace_log, "-trace", "ram_block_discard_range"]
+        for event in self._trace:
+            command += ["-trace", event]
+        if not self._restartable:
+            command.append("-no-reboot")
+        if self._balloon is not None:
+            command += ["-device", ",".join(filter(None, ("virtio-balloon-pci,id=balloon0",
+                                                          self._balloon)))]
+            if "free-page-hint=on" in self._balloon:
+                command[-1] += ",iothread=iothread0"
+                command += ["-object", "iothread,id=iothread0"]
+        for drive in self._drives:
+            path, options = (drive, "") if isinstance(drive, str) else drive
+            command += ["-drive", ",".join(filter(None, (f"file={path},format=raw,if=virtio",
+                                                         options)))]
+        return command + self._extra
+
+    def _socket(self, name):
+        path = os.path.join(self._sockets, name)
+        return ["-chardev", f"socket,id={name},path={path},server=on,wait=off"]
+
+    def _machine(self):
+        if not self.numa:
+            if not self._backend:
+                return ["-machine", "pc"]
+            return ["-machine", "pc,memory-backend=ram0",
+                    "-object", f"{self._backend},id=ram0,size={self.memory}"]
+        options = ["-machine", "pc"]
+        for node, size in enumerate(self.numa):
+            options += ["-object", f"{self._backend or 'memory-backend-ram'},id=ram{node},"
+                                   f"size={size}M",
+                        "-numa", f"node,nodeid={node},memdev=ram{node},"
+                                 f"cpus={node % self.smp}" if node < self.smp
+                        else f"node,nodeid={node},memdev=ram{node}"]
+        return options
+
+    def _acceleration(self):
+        if self._accel == "kvm":
+            return ["-accel", "kvm", "-cpu", "host"]
+        options = f"tcg,thread={'single' if self._icount else 'multi'}"
+        if self._tb_size:
+            options += f",tb-size={self._tb_size}"
+        return ["-accel", options] + (["-icount", self._icount] if self._icount else [])
+
+    # --- commands in the guest ----------------------------------------------
+
+    def spawn(self, script, timeout=None):
+        """Starts a shell command and returns a Job (wait, check, kill, output, status)."""
+        self._assert_alive()
+        return self.channel.spawn(script, timeout)
+
+    def sh(self, script, timeout=60):
+        """Runs a shell command that must succeed within timeout seconds; returns its output."""
+        try:
+            return self.spawn(script, timeout).check()
+        except GuestDied as error:
+            self._process_ended()
+            raise GuestDied(f"{error}: {self._panic() or 'no panic seen'} "
+                            f"({self.console_log})") from error
+
+    def _process_ended(self):
+        """Gives a QEMU that is about to end the time to do so, for a truthful message."""
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            pass
+
+    def read(self, path, timeout=60):
+        """A file's contents without the space around them."""
+        return self.sh(f"cat {path}", timeout).strip()
+
+    def read_int(self, path):
+        return int(self.read(path))
+
+    def write(self, path, value, timeout=60):
+        """Writes to a file such as a sysctl; CommandError has the kernel's refusal."""
+        self.sh(f"echo {value} >{path}", timeout)
+
+    def exists(self, path):
+        return self.spawn(f"test -e {path}", 60).wait() == 0
+
+    def meminfo(self):
+        """/proc/meminfo in bytes."""
+        rows = (line.split() for line in self.sh("cat /proc/meminfo").splitlines())
+        return {row[0].rstrip(":"): int(row[1]) * (1024 if row[2:] else 1) for row in rows}
+
+    def vmstat(self):
+        rows = (line.split() for line in self.sh("cat /proc/vmstat").splitlines())
+        return {name: int(value) for name, value in rows}
+
+    # --- waiting --------------------------------------------------------------
+
+    def wait_for(self, condition, timeout, what):
+        """Polls until condition() is true and returns its value; the guest must stay alive."""
+        deadline = time.monotonic() + timeout
+        while True:
+            value = condition()
+            if value:
+                return value
+            self._assert_alive()
+            if time.monotonic() > deadline:
+                raise WaitTimeout(f"not within {timeout} s: {what} ({self.log_dir})")
+            time.sleep(POLL)
+
+    def settle(self, seconds=2, tolerance=4 * MIB, timeout=120):
+        """Waits until the charge has stayed within tolerance for some seconds; returns it."""
+        begun = time.time()
+
+        def still():
+            now = time.time()
+            charges = [s.charge for s in self.samples(now - seconds)]
+            return (now - begun > seconds and charges
+                    and max(charges) - min(charges) <= tolerance)
+
+        self.wait_for(still, timeout, "the charge settles")
+        return self.charge()
+
+    def wait_restart(self, boots, timeout=120):
+        """Waits for the agent of a restarted guest; boots: channel.boots before the restart."""
+        self.wait_for(lambda: self.channel.boots > boots, timeout, "the guest restarts")
+
+    # --- what it costs the host ----------------------------------------------
+
+    def charge(self):
+        """Bytes the host is charged for QEMU: what counts as memory it holds."""
+        return self.cgroup.charge()
+
+    def rss(self):
+        with open(f"/proc/{self.pid}/statm") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def minor_faults(self):
+        with open(f"/proc/{self.pid}/stat") as f:
+            return int(f.read().rpartition(")")[2].split()[7])
+
+    def samples(self, start=0, end=float("inf")):
+        """Samples (time, charge, rss, minor_faults) taken every 50 ms since boot."""
+        taken, found = self._sampler.samples, []
+        for sample in reversed(taken[:len(taken)]):
+            if sample.time < start:
+                break
+            if sample.time <= end:
+                found.append(sample)
+        return found[::-1]
+
+    # --- what QEMU discarded ----------------------------------------------------
+
+    def discards(self, start=0):
+        """Discards (time, block, offset, length, result) since a time."""
+        if not hasattr(self, "_discards"):
+            self._discards = DiscardLog(self._trace_log, self._base)
+        return self._discards.since(start)
+
+    def _blocks(self):
+        """(QEMU's RAM block, its guest physical address) for all RAM, DIMMs last."""
+        if self.numa:
+            sizes = [(f"ram{node}", size * MIB) for node, size in enumerate(self.numa)]
+        else:
+            sizes = [("ram0" if self._backend else "pc.ram", self.memory)]
+        blocks, offset = [], 0
+        for name, size in sizes:
+            blocks.append((name, self._physical(offset)))
+            offset += size
+        if self._max_memory and self.qmp:
+            for device in self.qmp.command("query-memory-devices"):
+                blocks.append((os.path.basename(device["data"]["memdev"]),
+                               device["data"]["addr"]))
+        return blocks
+
+    def _physical(self, offset):
+        if self.memory >= LOW_MEMORY_FULL and offset >= LOW_MEMORY:
+            return offset - LOW_MEMORY + (4 << 30)
+        return offset
+
+    def _base(self, block):
+        """The host address at which QEMU maps a RAM block."""
+        if block not in self._bases:
+            address = dict(self._blocks())[block]
+            text = self.qmp.human(f"gpa2hva {address:#x}")
+            match = re.search(r"is (0x[0-9a-f]+)", text)
+            if not match:
+                raise GuestError(f"cannot find where QEMU maps {block}: {text.strip()}")
+            self._bases[block] = int(match.group(1), 16)
+        return self._bases[block]
+
+    def physical(self, discard):
+        """The guest physical address of a discard's first byte."""
+        for name, address in self._blocks():
+            if name == discard.block:
+                break
+        else:
+            raise GuestError(f"unknown RAM block {discard.block}")
+        if name == "pc.ram" or (name == "ram0" and not self.numa):
+            return self._physical(discard.offset)
+        return address + discard.offset
+
+    # --- the balloon and hotplug ------------------------------------------------
+
+    def set_balloon(self, size):
+        """Asks the guest to shrink to size bytes; it follows in its own time."""
+        self.qmp.command("balloon", value=size)
+
+    def balloon_actual(self):
+        """The size in bytes the guest says it has."""
+        return self.qmp.command("query-balloon")["actual"]
+
+    def balloon_stats(self):
+        """The guest's last statistics (None before the first) by their QMP names."""
+        reply = self.qmp.command("qom-get", path="/machine/peripheral/balloon0",
+                                 property="guest-stats")
+        return reply["stats"] if reply["last-update"] else None
+
+    def poll_stats(self, seconds):
+        self.qmp.command("qom-set", path="/machine/peripheral/balloon0",
+                         property="guest-stats-polling-interval", value=seconds)
+
+    def add_dimm(self, size, node=0):
+        """Plugs a DIMM of size bytes; returns its id.  Needs max_memory."""
+        dimm = f"dimm{self._dimms}"
+        self._dimms += 1
+        self.qmp.command("object-add", qom_type="memory-backend-ram", id=f"{dimm}-mem",
+                         size=size)
+        self.qmp.command("device_add", driver="pc-dimm", id=dimm, memdev=f"{dimm}-mem",
+                         node=node)
+        return dimm
+
+    def remove_dimm(self, dimm, timeout=60):
+        """Asks the guest to give a DIMM back and waits until it is gone."""
+        seen = len(self.qmp.events)
+        self.qmp.command("device_del", id=dimm)
+        self.qmp.wait_event("DEVICE_DELETED", timeout, seen)
+        self.qmp.command("object-del", id=f"{dimm}-mem")
+        self._bases.pop(f"{dimm}-mem", None)
+
+    # --- the kernel log -----------------------------------------------------------
+
+    def console(self, mark=0):
+        """The console log from a mark on."""
+        with open(self.console_log, errors="replace") as f:
+            f.seek(mark)
+            return f.read()
+
+    def console_mark(self):
+        """Where the console log ends now."""
+        return os.path.getsize(self.console_log)
+
+    def bad_dmesg(self, mark=0, allowed=()):
+        """Lines since a mark that a kernel log must not have."""
+        return dmesg.bad_lines(self.console(mark), allowed)
