@@ -72,9 +72,10 @@ def _fingerprint(files):
 
 
 def _write(path, data):
-    with open(path + ".new", "wb") as f:
+    new = f"{path}.{os.getpid()}"  # others may build at the same time
+    with open(new, "wb") as f:
         f.write(data)
-    os.replace(path + ".new", path)
+    os.replace(new, path)
 
 
 def _up_to_date(target, fingerprint):
@@ -128,12 +129,9 @@ def build():
 
 
 def for_kernel(image):
-    """The initramfs for a bzImage: with its modules where it has some beside it."""
-    modules = os.path.join(os.path.dirname(image), "modules")
-    files = sorted(os.path.join(directory, name)
-                   for directory, _, names in os.walk(modules) for name in names
-                   if name.endswith(".ko") or name.startswith("modules."))
-    if not any(name.endswith(".ko") for name in files):
+    """The initramfs for a bzImage: with /lib/modules/*.ko where it has some beside it."""
+    files = sorted(glob.glob(os.path.join(os.path.dirname(image), "modules", "*.ko")))
+    if not files:
         return INITRAMFS
     variant = os.path.basename(os.path.dirname(image))
     target = os.path.join(paths.GUEST, f"initramfs-{variant}.cpio.gz")
@@ -141,7 +139,7 @@ def for_kernel(image):
     if not _up_to_date(target, fingerprint):
         archive = cpio.Archive()
         for name in files:
-            archive.copy(name, os.path.relpath(name, modules), 0o644)
+            archive.copy(name, os.path.join("lib/modules", os.path.basename(name)), 0o644)
         with open(INITRAMFS, "rb") as f:
             _finish(target, fingerprint, f.read() + archive.pack())
     return target

@@ -1,0 +1,79 @@
+# The front door.  Every target calls a script that does the work and has a
+# --help of its own; `make help` lists them.
+
+SETUP := tools/vm/setup
+
+# make run KERNEL=upstream MEM=4G FILL=3000M SYSCTL=vm.page_reporting_delay_ms=5000
+RUN_OPTIONS = $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(MEM),--mem '$(MEM)') \
+	$(if $(FILL),--fill '$(FILL)') $(if $(SYSCTL),--sysctl '$(SYSCTL)')
+
+# $(call script,PATH,ARGUMENTS): for what not every checkout has
+script = @if [ -x $(1) ]; then $(1) $(2); \
+	else echo "make $@: there is no $(1)" >&2; exit 1; fi
+
+.PHONY: help
+help:
+	@echo 'make run             show it: a guest frees memory, the host gets it back (root)'
+	@echo '                     KERNEL=upstream|debug MEM=2G FILL=1200M SYSCTL=name=value'
+	@echo 'make test            all tests but the long ones (root)'
+	@echo 'make test-long       the long ones (root)'
+	@echo 'make check           style and static checks'
+	@echo 'make bench           upstream and this project side by side (root)'
+	@echo 'make bench-quick     the same, fewer and shorter runs (root)'
+	@echo 'make kernel          the guest kernel: build/kernel/6.12/overlay/bzImage'
+	@echo 'make kernel-upstream the untouched kernel with the same configuration'
+	@echo 'make kernel-debug    the kernel with KASAN, lockdep and KUnit'
+	@echo 'make patch           the whole change as one patch for linux-source-6.12'
+	@echo 'make install         install the tools and manual pages (DESTDIR, PREFIX)'
+	@echo 'make setup           install the Debian packages all this needs'
+	@echo 'make clean           remove build/'
+
+.PHONY: setup
+setup:
+	@$(SETUP)
+
+.PHONY: run
+run:
+	@$(SETUP) build run
+	@tools/vm/run $(RUN_OPTIONS)
+
+.PHONY: test test-long
+test:
+	@$(SETUP) build run test
+	@tests/run
+
+test-long:
+	@$(SETUP) build run test
+	@tests/run --long
+
+.PHONY: check
+check:
+	@$(SETUP) build check
+	$(call script,tests/check)
+
+.PHONY: bench bench-quick
+bench:
+	@$(SETUP) build run
+	$(call script,tools/bench/bench)
+
+bench-quick:
+	@$(SETUP) build run
+	$(call script,tools/bench/bench,--quick)
+
+.PHONY: kernel kernel-upstream kernel-debug
+kernel kernel-upstream kernel-debug:
+	@$(SETUP) build
+	@tools/vm/build-kernel $(or $(patsubst kernel-%,%,$(filter kernel-%,$@)),overlay)
+
+.PHONY: patch
+patch:
+	@$(SETUP) build
+	$(call script,tools/vm/make-patch)
+
+.PHONY: install
+install:
+	$(call script,tools/install)
+
+.PHONY: clean
+clean:
+	rm -rf build
