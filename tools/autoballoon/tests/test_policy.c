@@ -1,0 +1,1028 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tests of the policy: rules one by one, a simulated guest that follows its
+ * targets, and a property test over random states.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "policy.h"
+
+static struct policy_config config;
+static struct policy_host host;
+static struct policy_guest guests[POLICY_MAX_GUESTS];
+static struct policy_memory memory[POLICY_MAX_GUESTS];
+static struct policy_result result;
+static unsigned int nr;
+
+/* A guest of 1 GiB that uses 200 MiB, has 100 MiB of cache and touched it all. */
+static struct policy_guest *add_guest(void)
+{
+	struct policy_guest *g = &guests[nr++];
+
+	*g = (struct policy_guest){
+		.present = true, .enabled = true, .has_device = true, .has_driver = true,
+		.running = true, .ram = GIB, .actual = GIB, .charged = GIB + 48 * MIB,
+		.stats = { .total = 980 * MIB, .free = 700 * MIB, .available = 800 * MIB,
+			   .caches = 100 * MIB, .swap_in = 0, .swap_out = 0,
+			   .major_faults = 0, .oom_kills = UNSET, .alloc_stalls = UNSET },
+		.stats_seq = 1, .stats_age_ms = 500, .stats_interval_ms = 1000,
+		.min = 256 * MIB, .max = GIB, .shares = 1000, .pulse = PULSE_AUTO,
+	};
+	return g;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	policy_defaults(&config);
+	memset(&host, 0, sizeof(host));
+	memset(guests, 0, sizeof(guests));
+	memset(memory, 0, sizeof(memory));
+	host.time_ms = 1000000;
+	host.headroom = UNSET;
+	nr = 0;
+	return 0;
+}
+
+static void step(void)
+{
+	policy_step(&config, &host, guests, memory, nr, &result);
+	memset(host.events, 0, sizeof(host.events));
+	memset(host.injected, 0, sizeof(host.injected));
+	for (unsigned int i = 0; i < nr; i++)
+		guests[i].request = 0;
+}
+
+/* Time passes; guests obey at once and send statistics that fit. */
+static void pass(uint64_t ms)
+{
+	host.time_ms += ms;
+	for (unsigned int i = 0; i < nr; i++) {
+		struct policy_guest *g = &guests[i];
+		uint64_t gone = g->actual - memory[i].target;
+
+		guests[i].stats_seq++;
+		if (!memory[i].target || !g->has_driver || !g->running)
+			continue;
+		g->actual = memory[i].target;
+		if (g->stats.free != UNSET)
+			g->stats.free = sub_floor(g->stats.free, gone);
+		if (g->stats.available != UNSET)
+			g->stats.available -= gone;
+		g->stats.caches = min_u64(g->stats.caches, g->stats.available);
+	}
+}
+
+static void sign(enum level level)
+{
+	host.events[level]++;
+	host.level = level;
+	host.level_since_ms = host.time_ms;
+}
+
+static void assert_action(unsigned int i, enum policy_kind kind, enum why why, uint64_t target)
+{
+	assert_int_equal(result.action[i].kind, kind);
+	assert_string_equal(why_name(result.action[i].why), why_name(why));
+	assert_int_equal(result.action[i].target, target);
+}
+
+static void assert_left_alone(unsigned int i, enum why why)
+{
+	assert_int_equal(result.action[i].kind, POLICY_NOTHING);
+	assert_string_equal(why_name(result.verdict[i].why), why_name(why));
+}
+
+static void test_calm_host_changes_nothing(void **state)
+{
+	(void)state;
+	add_guest();
+	for (int i = 0; i < 100; i++) {
+		step();
+		assert_left_alone(0, WHY_NONE);
+		pass(1000);
+	}
+}
+
+static void test_presets_move_by_exact_amount(void **state)
+{
+	(void)state;
+	for (unsigned int p = 0; p < nr_level_presets; p++) {
+		for (int level = LEVEL_LOW; level < NR_LEVELS; level++) {
+			setup(NULL);
+			config.proportional = false;
+			memcpy(config.amount, level_presets[p].amount, sizeof(config.amount));
+			add_guest();
+			step();
+			host.injected[level] = 2;
+			step();
+			if (!level_presets[p].amount[level])
+				assert_left_alone(0, WHY_NONE);
+			else
+				assert_action(0, POLICY_TAKE, WHY_PRESSURE,
+					      GIB - 2 * level_presets[p].amount[level]);
+		}
+	}
+}
+
+static void test_preset_stops_at_floor(void **state)
+{
+	(void)state;
+	config.proportional = false;
+	config.amount[LEVEL_CRITICAL] = 128 * MIB;
+	add_guest();
+	for (int i = 0; i < 20; i++) {
+		host.injected[LEVEL_CRITICAL] = 1;
+		step();
+		assert_true(memory[0].target >= result.verdict[0].floor);
+		pass(1000);
+	}
+	/* need = 224 MiB, and 10 %, and 64 MiB */
+	assert_in_range(guests[0].actual, 310 * MIB, 312 * MIB);
+	assert_left_alone(0, WHY_AT_FLOOR);
+}
+
+static void test_low_takes_only_slack(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	/* Free in the guest, but the host does not pay for it. */
+	g->charged = 372 * MIB;
+	sign(LEVEL_LOW);
+	step();
+	assert_left_alone(0, WHY_REPORTED);
+	g->charged = 672 * MIB;
+	pass(1000);
+	sign(LEVEL_LOW);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+}
+
+static void test_reporting_without_charge_is_trusted(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->reporting = true;
+	g->charged = UNSET;
+	sign(LEVEL_LOW);
+	step();
+	assert_left_alone(0, WHY_REPORTED);
+	config.proportional = false;
+	config.amount[LEVEL_LOW] = MIB;
+	host.injected[LEVEL_LOW] = 1;
+	step();
+	assert_left_alone(0, WHY_REPORTED);
+}
+
+static void test_low_keeps_the_cache(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->stats.free = 70 * MIB;
+	g->stats.caches = 730 * MIB;
+	config.step_percent[LEVEL_LOW] = 100;
+	config.goal_percent[LEVEL_LOW] = 100;
+	sign(LEVEL_LOW);
+	step();
+	assert_action(0, POLICY_TAKE, WHY_PRESSURE, GIB - 6 * MIB);
+	pass(10000);
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+}
+
+static void test_step_limit(void **state)
+{
+	(void)state;
+	add_guest();
+	config.goal_percent[LEVEL_CRITICAL] = 100;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_action(0, POLICY_TAKE, WHY_PRESSURE, (GIB - percent_of(GIB, 40)) / 4096 * 4096);
+}
+
+static void test_rate_limit(void **state)
+{
+	unsigned int changes = 0;
+
+	(void)state;
+	add_guest()->min = 0;
+	guests[0].ram = guests[0].actual = guests[0].max = 64 * GIB;
+	guests[0].charged = 64 * GIB;
+	guests[0].stats.total = 63 * GIB;
+	guests[0].stats.free = guests[0].stats.available = 62 * GIB;
+	config.step_percent[LEVEL_LOW] = 1;
+	for (int i = 0; i < 60; i++) {
+		sign(LEVEL_LOW);
+		step();
+		changes += result.action[0].kind != POLICY_NOTHING;
+		pass(1000);
+	}
+	assert_in_range(changes, 2, config.changes_per_minute);
+}
+
+static void test_shares_split(void **state)
+{
+	uint64_t a, b;
+
+	(void)state;
+	add_guest()->shares = 1000;
+	add_guest()->shares = 3000;
+	config.step_percent[LEVEL_MEDIUM] = 20;
+	sign(LEVEL_MEDIUM);
+	step();
+	a = GIB - result.action[0].target;
+	b = GIB - result.action[1].target;
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	assert_int_equal(result.action[1].kind, POLICY_TAKE);
+	assert_in_range(a, b * 3 - b / 20 * 3, b * 3 + b / 20 * 3);
+}
+
+static void test_low_band_first(void **state)
+{
+	(void)state;
+	add_guest()->band = 7;
+	add_guest()->band = 1;
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_left_alone(0, WHY_NOT_ASKED);
+	assert_int_equal(result.action[1].kind, POLICY_TAKE);
+	/* When the low band cannot give enough, the next one does. */
+	pass(10000);
+	config.goal_percent[LEVEL_CRITICAL] = 40;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	assert_int_equal(result.action[1].kind, POLICY_TAKE);
+}
+
+static void test_other_cgroup_untouched(void **state)
+{
+	(void)state;
+	add_guest();
+	add_guest()->outside = true;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	assert_left_alone(1, WHY_OUTSIDE);
+}
+
+static void test_bars(void **state)
+{
+	static const struct {
+		size_t flag;
+		bool value;
+		enum why why;
+	} bars[] = {
+		{ offsetof(struct policy_guest, enabled), false, WHY_DISABLED },
+		{ offsetof(struct policy_guest, has_device), false, WHY_NO_DEVICE },
+		{ offsetof(struct policy_guest, has_driver), false, WHY_NO_DRIVER },
+		{ offsetof(struct policy_guest, running), false, WHY_PAUSED },
+		{ offsetof(struct policy_guest, migrating), true, WHY_MIGRATING },
+		{ offsetof(struct policy_guest, hugetlb), true, WHY_HUGETLB },
+		{ offsetof(struct policy_guest, mem_locked), true, WHY_MEM_LOCK },
+		{ offsetof(struct policy_guest, assigned), true, WHY_ASSIGNED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bars); i++) {
+		setup(NULL);
+		*((bool *)((char *)add_guest() + bars[i].flag)) = bars[i].value;
+		sign(LEVEL_CRITICAL);
+		step();
+		assert_left_alone(0, bars[i].why);
+		assert_true(result.no_donors);
+	}
+}
+
+static void test_bad_statistics_observe_only(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->stats_age_ms = 3001;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_left_alone(0, WHY_STALE_STATS);
+	g->stats_age_ms = UNSET;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_left_alone(0, WHY_NO_STATS);
+	g->stats_age_ms = 0;
+	g->stats.free = UNSET;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_left_alone(0, WHY_NO_STATS);
+	g->stats.free = g->stats.total + 1;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_left_alone(0, WHY_ODD_STATS);
+	g->stats = (struct policy_stats){ 0 };
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_left_alone(0, WHY_ODD_STATS);
+}
+
+/* Take a guest down, so that there is something to give back. */
+static void squeeze(void)
+{
+	step();
+	config.goal_percent[LEVEL_CRITICAL] = 50;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	pass(1000);
+	step();
+}
+
+static void test_guest_took_back(void **state)
+{
+	(void)state;
+	add_guest();
+	squeeze();
+	host.level = LEVEL_NONE;
+	guests[0].actual += 4 * MIB;
+	host.time_ms += 1000;
+	step();
+	assert_action(0, POLICY_GIVE, WHY_PULLED, GIB);
+	/* And it is held: pressure may not undo it. */
+	pass(1000);
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_left_alone(0, WHY_GUEST_HOLD);
+	pass(config.hold_ms);
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+}
+
+static void test_guest_low_on_memory_wins_over_host(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	squeeze();
+	g->stats.available = 10 * MIB;
+	g->stats.free = 5 * MIB;
+	g->stats_seq++;
+	host.time_ms += 1000;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_action(0, POLICY_GIVE, WHY_LOW_MEMORY, GIB);
+	assert_true(result.no_donors);
+}
+
+static void test_old_sign_is_not_acted_on_twice(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->ram = g->actual = g->max = 16 * GIB;
+	g->charged = g->stats.total = 16 * GIB;
+	g->stats.free = g->stats.available = 15 * GIB;
+	config.step_percent[LEVEL_CRITICAL] = 90;
+	config.goal_percent[LEVEL_CRITICAL] = 80;
+	step();
+	sign(LEVEL_CRITICAL);
+	step();
+	pass(1000);
+	assert_true(g->actual < 4 * GIB);
+	host.level = LEVEL_MEDIUM;
+	g->stats.available = MIB;
+	g->stats.free = MIB;
+	g->stats_seq++;
+	host.time_ms += 1000;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_GIVE);
+	host.time_ms += 10;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+}
+
+static void test_faults_and_swap(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	squeeze();
+	host.level = LEVEL_NONE;
+	/* Faults while plenty is free: a program starting, not need. */
+	g->stats.major_faults += 100000;
+	pass(1000);
+	step();
+	assert_left_alone(0, WHY_NONE);
+	g->stats.major_faults += 100000;
+	g->stats.free = 10 * MIB;
+	pass(1000);
+	step();
+	assert_action(0, POLICY_GIVE, WHY_FAULTING, GIB);
+
+	setup(NULL);
+	g = add_guest();
+	squeeze();
+	host.level = LEVEL_NONE;
+	g->stats.swap_out += 8 * MIB;
+	pass(1000);
+	step();
+	assert_action(0, POLICY_GIVE, WHY_SWAPPING, GIB);
+
+	setup(NULL);
+	g = add_guest();
+	g->stats.oom_kills = 3;
+	squeeze();
+	host.level = LEVEL_NONE;
+	g->stats.oom_kills = 4;
+	pass(1000);
+	step();
+	assert_action(0, POLICY_GIVE, WHY_OOM, GIB);
+}
+
+static void test_need_is_taken_from_others(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	squeeze();
+	add_guest();
+	pass(1000);
+	step();
+	g->stats.available = MIB;
+	g->stats.free = MIB;
+	config.goal_percent[LEVEL_MEDIUM] = 0;
+	pass(1000);
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_GIVE);
+	assert_int_equal(result.action[1].kind, POLICY_TAKE);
+}
+
+static void test_give_waits_for_take(void **state)
+{
+	(void)state;
+	config.give_after_ms = 0;
+	add_guest();
+	squeeze();
+	add_guest();
+	host.level = LEVEL_NONE;
+	host.level_since_ms = 1;
+	step();
+	guests[1].request = 800 * MIB;
+	pass(20000);
+	step();
+	assert_action(1, POLICY_TAKE, WHY_REQUEST, 800 * MIB);
+	host.time_ms += 1000;
+	guests[1].actual = 900 * MIB;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+	host.time_ms += 1000;
+	guests[1].actual = 800 * MIB;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_GIVE);
+	assert_string_equal(why_name(result.action[0].why), "host-quiet");
+}
+
+static void test_give_keeps_headroom(void **state)
+{
+	(void)state;
+	config.give_after_ms = 0;
+	add_guest();
+	squeeze();
+	host.level = LEVEL_NONE;
+	host.level_since_ms = 1;
+	host.headroom = 100 * MIB;
+	host.headroom_low = 80 * MIB;
+	pass(60000);
+	step();
+	assert_left_alone(0, WHY_NONE);
+	host.headroom = GIB;
+	pass(1000);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_GIVE);
+}
+
+static void test_stuck(void **state)
+{
+	(void)state;
+	add_guest();
+	step();
+	host.injected[LEVEL_CRITICAL] = 1;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	for (int i = 0; i < 4; i++) {
+		host.time_ms += 1000;
+		guests[0].stats_seq++;
+		step();
+		assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+	}
+	host.time_ms += 1000;
+	step();
+	assert_action(0, POLICY_GIVE, WHY_UNSTICK, GIB);
+	assert_true(memory[0].stuck);
+	host.time_ms += 1000;
+	host.injected[LEVEL_CRITICAL] = 1;
+	step();
+	assert_left_alone(0, WHY_COOLING);
+}
+
+static void test_pause_is_not_stuck(void **state)
+{
+	(void)state;
+	add_guest();
+	step();
+	host.injected[LEVEL_CRITICAL] = 1;
+	step();
+	guests[0].running = false;
+	for (int i = 0; i < 100; i++) {
+		host.time_ms += 1000;
+		step();
+		assert_left_alone(0, WHY_PAUSED);
+	}
+	assert_false(memory[0].stuck);
+}
+
+static void test_foreign_change(void **state)
+{
+	(void)state;
+	add_guest();
+	step();
+	guests[0].actual = 600 * MIB;
+	pass(0);
+	guests[0].actual = 600 * MIB;
+	host.time_ms += 1000;
+	step();
+	assert_left_alone(0, WHY_FOREIGN);
+	host.time_ms += 1000;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_left_alone(0, WHY_FOREIGN);
+}
+
+static void test_reset_gives_all(void **state)
+{
+	(void)state;
+	add_guest();
+	squeeze();
+	guests[0].reset_seq++;
+	guests[0].reset_ms = host.time_ms;
+	guests[0].has_driver = false;
+	step();
+	assert_action(0, POLICY_GIVE, WHY_RESET, GIB);
+	guests[0].has_driver = true;
+	pass(5000);
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_left_alone(0, WHY_BOOTING);
+}
+
+static void test_request_keeps_limits(void **state)
+{
+	(void)state;
+	add_guest();
+	step();
+	guests[0].request = 1;
+	step();
+	assert_action(0, POLICY_TAKE, WHY_REQUEST, result.verdict[0].floor);
+	guests[0].request = 100 * GIB;
+	pass(1000);
+	guests[0].request = 100 * GIB;
+	step();
+	assert_action(0, POLICY_GIVE, WHY_REQUEST, GIB);
+}
+
+static void test_hold_is_mandatory(void **state)
+{
+	(void)state;
+	add_guest();
+	guests[0].hold_max = 700 * MIB;
+	step();
+	assert_action(0, POLICY_TAKE, WHY_LIMIT, 700 * MIB);
+	pass(1000);
+	guests[0].stats.available = MIB;
+	guests[0].stats.free = MIB;
+	step();
+	assert_left_alone(0, WHY_HELD);
+}
+
+static void test_hold_below_need_waits(void **state)
+{
+	(void)state;
+	add_guest();
+	guests[0].hold_max = 260 * MIB;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+}
+
+static void test_pulse(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->reporting = true;
+	g->charged = 48 * MIB + 324 * MIB;
+	sign(LEVEL_LOW);
+	step();
+	assert_left_alone(0, WHY_REPORTED);
+	pass(1000);
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	assert_string_equal(why_name(result.action[0].why), "pulse-in");
+	assert_true(result.action[0].target < GIB - g->stats.free);
+	assert_true(result.action[0].target >= result.verdict[0].floor);
+	host.time_ms += 1000;
+	step();
+	assert_left_alone(0, WHY_PULSING);
+	g->actual = memory[0].target;
+	host.time_ms += 1000;
+	step();
+	assert_action(0, POLICY_GIVE, WHY_PULSE_OUT, GIB);
+	g->actual = GIB;
+	host.time_ms += 1000;
+	g->stats_seq++;
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_left_alone(0, WHY_RATE);
+}
+
+static void test_pulse_gives_up(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->reporting = true;
+	g->charged = 372 * MIB;
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_true(memory[0].pulsing);
+	host.time_ms += config.stuck_ms;
+	step();
+	assert_action(0, POLICY_GIVE, WHY_PULSE_OUT, GIB);
+}
+
+static void test_plugged_but_not_onlined(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	/* 512 MiB were plugged; the guest has 600 MiB online, 400 of them in use. */
+	g->ram = 1536 * MIB;
+	g->max = 1536 * MIB;
+	g->actual = 1112 * MIB;
+	g->stats.total = 560 * MIB;
+	g->stats.free = 150 * MIB;
+	g->stats.available = 160 * MIB;
+	g->charged = 2 * GIB;
+	for (int i = 0; i < 20; i++) {
+		host.injected[LEVEL_CRITICAL] = 1;
+		step();
+		assert_true(memory[0].target >= 1112 * MIB - 160 * MIB);
+		host.time_ms += 1000;
+	}
+}
+
+/*
+ * A guest that follows its target, has anonymous memory, a hot cache that it
+ * reads all the time and a cold one that it never reads again. What it lacks
+ * for the hot cache comes back as major faults.
+ */
+struct sim {
+	uint64_t ram, anon, hot, cold;
+};
+
+static void sim_run(struct sim *sim, struct policy_guest *g, const struct policy_memory *m)
+{
+	uint64_t room, cached, missing;
+
+	if (m->target)
+		g->actual = m->target;
+	room = sub_floor(g->actual, sim->anon);
+	missing = sub_floor(sim->hot + sim->ram / 64, room);
+	sim->cold = min_u64(sim->cold, sub_floor(room, sim->hot + sim->ram / 64));
+	cached = min_u64(sim->hot, sub_floor(room, sim->ram / 64)) + sim->cold;
+	g->stats.free = sub_floor(room, cached);
+	g->stats.caches = cached;
+	g->stats.available = g->stats.free + cached;
+	g->stats.total = sim->ram;
+	g->stats.major_faults += missing / 4096 / 200;
+	g->stats_seq++;
+	g->charged = g->actual + 48 * MIB;
+}
+
+static void test_rightsize_converges(void **state)
+{
+	static const struct sim sims[] = {
+		{ 4 * GIB, 1200 * MIB, 800 * MIB, 500 * MIB },
+		{ 4 * GIB, 500 * MIB, 2500 * MIB, 100 * MIB },
+		{ 1 * GIB, 200 * MIB, 500 * MIB, 100 * MIB },
+		{ 16 * GIB, 3 * GIB, 6 * GIB, 1 * GIB },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(sims); k++) {
+		struct sim sim = sims[k];
+		uint64_t set = sim.anon + sim.hot + sim.ram / 64, sum = 0;
+		struct policy_guest *g;
+
+		setup(NULL);
+		g = add_guest();
+		g->ram = g->actual = g->max = sim.ram;
+		g->min = 0;
+		g->rightsize = true;
+		for (int t = 0; t < 3600; t++) {
+			sim_run(&sim, g, &memory[0]);
+			step();
+			host.time_ms += 1000;
+			if (t >= 3000)
+				sum += g->actual / 600;
+		}
+		print_message("working set %u MiB, mean size %u MiB, at the end %u MiB\n",
+			      (unsigned int)(set / MIB), (unsigned int)(sum / MIB),
+			      (unsigned int)(g->actual / MIB));
+		assert_in_range(sum, set - set / 10, set + set / 10);
+		assert_in_range(g->actual, set - set / 10, set + set / 10);
+	}
+}
+
+static void test_rightsize_backs_off(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->rightsize = true;
+	step();
+	pass(config.rightsize_interval_ms);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	assert_string_equal(why_name(result.action[0].why), "right-size-probe");
+	g->stats.major_faults += 60 * config.rightsize_interval_ms / 1000;
+	pass(config.rightsize_interval_ms);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_GIVE);
+	assert_string_equal(why_name(result.action[0].why), "right-size-back-off");
+}
+
+/* Two guests that take turns in being busy must not make the sizes swing. */
+static void test_alternating_load(void **state)
+{
+	unsigned int changes[2] = { 0, 0 };
+
+	(void)state;
+	add_guest();
+	add_guest();
+	config.hold_ms = 10000;
+	for (int t = 0; t < 300; t++) {
+		uint64_t sum = 0;
+
+		for (unsigned int i = 0; i < 2; i++) {
+			struct policy_guest *g = &guests[i];
+			bool busy = (unsigned int)t / 30 % 2 == i;
+			uint64_t used = busy ? 700 * MIB : 150 * MIB;
+
+			if (memory[i].target)
+				g->actual = memory[i].target;
+			g->stats.free = sub_floor(g->actual, used);
+			g->stats.available = g->stats.free;
+			g->stats.caches = 0;
+			g->stats_seq++;
+			g->charged = busy ? g->actual : min_u64(g->charged, g->actual);
+			sum += g->charged;
+		}
+		host.headroom = sub_floor(1700 * MIB, sum);
+		host.headroom_low = 170 * MIB;
+		host.level = host.headroom < host.headroom_low ? LEVEL_MEDIUM : LEVEL_NONE;
+		host.level_since_ms = host.level ? host.time_ms : host.level_since_ms;
+		host.events[host.level]++;
+		host.events[LEVEL_NONE] = 0;
+		step();
+		for (unsigned int i = 0; i < 2; i++)
+			changes[i] += result.action[i].kind != POLICY_NOTHING;
+		host.time_ms += 1000;
+	}
+	print_message("changes in 5 minutes: %u and %u\n", changes[0], changes[1]);
+	assert_in_range(changes[0], 1, 30);
+	assert_in_range(changes[1], 1, 30);
+}
+
+static void test_hysteresis(void **state)
+{
+	struct level_state level = { 0 };
+
+	(void)state;
+	assert_true(level_event(&level, LEVEL_CRITICAL, 1000));
+	assert_false(level_event(&level, LEVEL_LOW, 5000));
+	assert_false(level_tick(&level, 10999, 10000));
+	assert_true(level_tick(&level, 11000, 10000));
+	assert_int_equal(level.now, LEVEL_MEDIUM);
+	assert_false(level_tick(&level, 20999, 10000));
+	assert_true(level_tick(&level, 21000, 10000));
+	assert_true(level_event(&level, LEVEL_MEDIUM, 22000));
+	assert_true(level_tick(&level, 32000, 10000));
+	assert_true(level_tick(&level, 42000, 10000));
+	assert_false(level_tick(&level, 99000, 10000));
+	assert_int_equal(level.now, LEVEL_NONE);
+}
+
+static uint64_t seed = 88172645463325252ULL;
+
+static uint64_t rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+/* A number as a hostile guest would choose it. */
+static uint64_t odd_number(uint64_t near)
+{
+	switch (rnd() % 8) {
+	case 0:
+		return 0;
+	case 1:
+		return UNSET;
+	case 2:
+		return UNSET - rnd() % 10;
+	case 3:
+		return rnd();
+	case 4:
+		return near;
+	case 5:
+		return near + rnd() % 4096;
+	default:
+		return rnd() % max_u64(near, 1);
+	}
+}
+
+static void random_guest(struct policy_guest *g)
+{
+	uint64_t ram = rnd() % 16 ? (rnd() % (64 * KIB) + 1) * MIB : odd_number(GIB);
+	uint64_t *stat = (uint64_t *)&g->stats;
+
+	g->present = rnd() % 16;
+	g->absent = rnd() % 16 ? WHY_NONE : WHY_NOT_CONNECTED;
+	g->enabled = rnd() % 8;
+	g->outside = !(rnd() % 16);
+	g->has_device = rnd() % 32;
+	g->has_driver = rnd() % 16;
+	g->running = rnd() % 16;
+	g->migrating = !(rnd() % 16);
+	g->hugetlb = !(rnd() % 32);
+	g->mem_locked = !(rnd() % 32);
+	g->assigned = !(rnd() % 32);
+	g->reporting = rnd() % 2;
+	g->ram = ram;
+	g->actual = rnd() % 4 ? ram - (ram ? rnd() % ram : 0) : min_u64(odd_number(ram), ram);
+	g->charged = odd_number(ram);
+	for (size_t i = 0; i < sizeof(g->stats) / sizeof(*stat); i++)
+		stat[i] = odd_number(ram);
+	if (rnd() % 2) {
+		g->stats.total = ram;
+		g->stats.free = rnd() % max_u64(ram, 1);
+		g->stats.available = g->stats.free + rnd() % max_u64(ram - g->stats.free, 1);
+	}
+	g->stats_seq += rnd() % 2;
+	g->stats_age_ms = rnd() % 4 ? rnd() % 3000 : odd_number(5000);
+	g->stats_interval_ms = 1000;
+	g->reset_seq += !(rnd() % 64);
+	g->reset_ms = rnd() % 16 ? 0 : host.time_ms;
+	g->min = rnd() % 4 ? ram / 4 : odd_number(ram);
+	g->max = rnd() % 4 ? ram : odd_number(ram);
+	g->shares = (unsigned int)(rnd() % 3000);
+	g->band = (unsigned int)(rnd() % 3);
+	g->pulse = (enum pulse_mode)(rnd() % 3);
+	g->rightsize = !(rnd() % 4);
+	g->manual = !(rnd() % 8);
+	g->request = rnd() % 16 ? 0 : odd_number(ram);
+	g->hold_max = rnd() % 16 ? 0 : odd_number(ram);
+}
+
+/* Bounds worked out anew here, from the definitions, not from the policy. */
+static void check_target(const struct policy_guest *g, const struct policy_action *a)
+{
+	uint64_t high = min_u64(g->max ? g->max : g->ram, g->ram) & ~(uint64_t)4095;
+	uint64_t low = min_u64(g->min & ~(uint64_t)4095, high);
+	uint64_t need;
+
+	if (g->hold_max)
+		high = max_u64(low, min_u64(high, g->hold_max & ~(uint64_t)4095));
+	assert_true(a->target >= low);
+	assert_true(a->target <= high);
+	assert_int_equal(a->target % 4096, 0);
+	assert_true(g->present && g->enabled && g->has_device && g->absent == WHY_NONE);
+	if (a->target >= g->actual)
+		return;
+	assert_false(g->hugetlb || g->mem_locked || g->assigned);
+	/* From here on memory is taken. */
+	assert_true(g->running && g->has_driver && !g->migrating);
+	if (a->why == WHY_REQUEST &&
+	    (g->stats.free == UNSET || g->stats.total == UNSET || g->stats_age_ms > 3000 ||
+	     g->stats.free > g->stats.total || g->stats.total > g->ram))
+		return;
+	assert_true(g->stats.free != UNSET && g->stats.total != UNSET);
+	assert_true(g->stats_age_ms <= 3000);
+	assert_true(g->stats.free <= g->stats.total && g->stats.total <= g->ram);
+	need = g->actual - min_u64(g->stats.available == UNSET ? g->stats.free :
+				   g->stats.available, g->actual);
+	assert_true(a->target >= min_u64(high, need + need / 10));
+	if (a->why != WHY_REQUEST && a->why != WHY_LIMIT)
+		assert_false(g->outside);
+}
+
+static void test_property_targets_are_safe(void **state)
+{
+	unsigned int takes = 0, gives = 0;
+
+	(void)state;
+	for (int run = 0; run < 400; run++) {
+		setup(NULL);
+		nr = (unsigned int)(rnd() % 24 + 1);
+		config.proportional = rnd() % 3;
+		for (int l = LEVEL_LOW; l < NR_LEVELS; l++)
+			config.amount[l] = odd_number(128 * MIB);
+		config.give_after_ms = rnd() % 2 ? 0 : 30000;
+		for (unsigned int i = 0; i < nr; i++)
+			random_guest(&guests[i]);
+		for (int t = 0; t < 50; t++) {
+			host.time_ms += rnd() % 20000;
+			host.level = (enum level)(rnd() % NR_LEVELS);
+			host.level_since_ms = host.time_ms - rnd() % 60000;
+			for (int l = LEVEL_LOW; l < NR_LEVELS; l++) {
+				host.events[l] = !(rnd() % 4);
+				host.injected[l] = rnd() % 16 ? 0 : (unsigned int)rnd();
+			}
+			host.headroom = odd_number(GIB);
+			host.headroom_low = rnd() % GIB;
+			policy_step(&config, &host, guests, memory, nr, &result);
+			for (unsigned int i = 0; i < nr; i++) {
+				if (result.action[i].kind != POLICY_NOTHING)
+					check_target(&guests[i], &result.action[i]);
+				takes += result.action[i].kind == POLICY_TAKE;
+				gives += result.action[i].kind == POLICY_GIVE;
+			}
+			for (unsigned int i = 0; i < nr; i++) {
+				guests[i].request = 0;
+				if (rnd() % 2 && memory[i].target)
+					guests[i].actual = min_u64(memory[i].target,
+								   guests[i].ram);
+				guests[i].stats_seq++;
+				if (!(rnd() % 4))
+					random_guest(&guests[i]);
+			}
+		}
+	}
+	print_message("%u takes and %u gives checked\n", takes, gives);
+	assert_true(takes > 1000 && gives > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_calm_host_changes_nothing, setup),
+		cmocka_unit_test_setup(test_presets_move_by_exact_amount, setup),
+		cmocka_unit_test_setup(test_preset_stops_at_floor, setup),
+		cmocka_unit_test_setup(test_low_takes_only_slack, setup),
+		cmocka_unit_test_setup(test_reporting_without_charge_is_trusted, setup),
+		cmocka_unit_test_setup(test_low_keeps_the_cache, setup),
+		cmocka_unit_test_setup(test_step_limit, setup),
+		cmocka_unit_test_setup(test_rate_limit, setup),
+		cmocka_unit_test_setup(test_shares_split, setup),
+		cmocka_unit_test_setup(test_low_band_first, setup),
+		cmocka_unit_test_setup(test_other_cgroup_untouched, setup),
+		cmocka_unit_test_setup(test_bars, setup),
+		cmocka_unit_test_setup(test_bad_statistics_observe_only, setup),
+		cmocka_unit_test_setup(test_guest_took_back, setup),
+		cmocka_unit_test_setup(test_guest_low_on_memory_wins_over_host, setup),
+		cmocka_unit_test_setup(test_old_sign_is_not_acted_on_twice, setup),
+		cmocka_unit_test_setup(test_faults_and_swap, setup),
+		cmocka_unit_test_setup(test_need_is_taken_from_others, setup),
+		cmocka_unit_test_setup(test_give_waits_for_take, setup),
+		cmocka_unit_test_setup(test_give_keeps_headroom, setup),
+		cmocka_unit_test_setup(test_stuck, setup),
+		cmocka_unit_test_setup(test_pause_is_not_stuck, setup),
+		cmocka_unit_test_setup(test_foreign_change, setup),
+		cmocka_unit_test_setup(test_reset_gives_all, setup),
+		cmocka_unit_test_setup(test_request_keeps_limits, setup),
+		cmocka_unit_test_setup(test_hold_is_mandatory, setup),
+		cmocka_unit_test_setup(test_hold_below_need_waits, setup),
+		cmocka_unit_test_setup(test_pulse, setup),
+		cmocka_unit_test_setup(test_pulse_gives_up, setup),
+		cmocka_unit_test_setup(test_plugged_but_not_onlined, setup),
+		cmocka_unit_test_setup(test_rightsize_converges, setup),
+		cmocka_unit_test_setup(test_rightsize_backs_off, setup),
+		cmocka_unit_test_setup(test_alternating_load, setup),
+		cmocka_unit_test_setup(test_hysteresis, setup),
+		cmocka_unit_test_setup(test_property_targets_are_safe, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
