@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Free page reporting: carries the engine's requests to the host.
+ *
+ * The engine takes free pages off the allocator, calls report(), and puts them
+ * back when that returns.  So an early return means that a guest may write to a
+ * page the host is about to discard.  report() therefore returns in two cases
+ * only: the host has used the buffers, or the device has been reset and owns
+ * nothing any more.  Neither a broken queue nor a signal nor any timeout will do.
+ *
+ * That puts a duty on the removal of a device that does not answer any more, be it
+ * hung or gone: unregistering waits for report(), and report() waits for the
+ * reset.  balloon_take_down() hence resets the device first; that sets vb->life to
+ * BALLOON_OFF and wakes the waiter, report() fails with -ENODEV, the engine takes
+ * its pages back as not reported, and only then is it asked to let go of us.  The
+ * same order serves surprise removal, where the core breaks the queues before it
+ * calls remove(), and suspend, where the engine has paused and no report is out
+ * unless the host hangs.
+ */
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+#include <trace/events/virtio_balloon.h>
+
+#include "balloon.h"
+
+/* Largest single range; the length field of a descriptor has 32 bits. */
+#define BALLOON_REPORT_ELEM_MAX	SZ_256M
+
+static bool report_answered(struct balloon_reporting *reporting)
+{
+	unsigned int len;
+	bool answered;
+
+	spin_lock(&reporting->lock);
+	answered = virtqueue_get_buf(reporting->vq, &len);
+	spin_unlock(&reporting->lock);
+	return answered;
+}
+
+static int report_send(struct virtio_balloon *vb, struct scatterlist *sg, unsigned int nents)
+{
+	struct balloon_reporting *reporting = &vb->reporting;
+	int err = -ENODEV;
+
+	spin_lock(&reporting->lock);
+	if (READ_ONCE(vb->life) == BALLOON_ON) {
+		err = virtqueue_add_inbuf(reporting->vq, sg, nents, reporting, GFP_ATOMIC);
+		if (!err)
+			virtqueue_kick(reporting->vq);
+	}
+	spin_unlock(&reporting->lock);
+	return err;
+}
+
+/* Until the answer or the reset; says once if it takes long. */
+static int report_wait(struct virtio_balloon *vb)
+{
+	unsigned long warn_at = jiffies + BALLOON_STALL_WARN;
+	bool warned = false, answered = false, broken;
+
+	for (;;) {
+		wait_event_timeout(vb->acked,
+				   (answered = report_answered(&vb->reporting)) ||
+				   READ_ONCE(vb->life) == BALLOON_OFF, HZ);
+		if (answered)
+			return 0;
+		if (READ_ONCE(vb->life) == BALLOON_OFF)
+			return -ENODEV;
+
+		broken = virtqueue_is_broken(vb->reporting.vq);
+		if (!warned && (broken || time_after(jiffies, warn_at))) {
+			dev_warn(&vb->vdev->dev,
+				 "reporting: %s, pages stay with the host until it answers or the device is reset\n",
+				 broken ? "queue broken" : "no answer from the host");
+			warned = true;
+		}
+	}
+}
+
+static int balloon_report(struct page_reporting_dev_info *dev, struct scatterlist *sg,
+			  unsigned int nents)
+{
+	struct virtio_balloon *vb = container_of(dev, struct virtio_balloon, reporting.dev);
+	unsigned int ring, part, left = nents;
+	ktime_t start = ktime_get();
+	int err = -ENODEV;
+
+	down_read(&vb->users);
+	if (READ_ONCE(vb->life) != BALLOON_ON)
+		goto out;
+
+	/* A ring smaller than the engine's batch takes it in pieces. */
+	ring = virtqueue_get_vring_size(vb->reporting.vq);
+	do {
+		part = min(ring, left);
+		left -= part;
+		if (left)
+			sg_mark_end(&sg[part - 1]);
+		err = report_send(vb, sg, part);
+		if (!err)
+			err = report_wait(vb);
+		if (left)
+			sg_unmark_end(&sg[part - 1]);
+		sg += part;
+	} while (left && !err);
+
+	trace_virtio_balloon_report(vb->vdev, nents, ktime_us_delta(ktime_get(), start), err);
+out:
+	up_read(&vb->users);
+	return err;
+}
+
+/**
+ * balloon_reporting_answer() - the host has used a buffer of the reporting queue
+ * @vq: the queue
+ *
+ * Context: Interrupt.
+ */
+void balloon_reporting_answer(struct virtqueue *vq)
+{
+	struct virtio_balloon *vb = vq->vdev->priv;
+
+	wake_up(&vb->acked);
+}
+
+/**
+ * balloon_reporting_init() - prepare reporting
+ * @vb: the balloon
+ *
+ * Context: Probe.
+ */
+void balloon_reporting_init(struct virtio_balloon *vb)
+{
+	spin_lock_init(&vb->reporting.lock);
+	vb->reporting.dev.report = balloon_report;
+	vb->reporting.dev.max_elem_bytes = BALLOON_REPORT_ELEM_MAX;
+
+	/*
+	 * With 64 KiB pages a pageblock is 512 MiB, which is hardly ever free as
+	 * a whole.  2 MiB is what a host with 4 KiB pages backs guests with.
+	 */
+	if (IS_ENABLED(CONFIG_ARM64) && PAGE_SIZE == SZ_64K)
+		vb->reporting.dev.order = get_order(SZ_2M);
+}
+
+/**
+ * balloon_reporting_register() - offer the device to the engine
+ * @vb: the balloon, after DRIVER_OK
+ *
+ * Context: Process context.
+ * Return: 0, also when the host does not take reports; -EBUSY when another device
+ * does already.
+ */
+int balloon_reporting_register(struct virtio_balloon *vb)
+{
+	int err;
+
+	if (!balloon_has(vb, VIRTIO_BALLOON_F_REPORTING))
+		return 0;
+	err = page_reporting_register(&vb->reporting.dev);
+	vb->reporting.registered = !err;
+	return err;
+}
+
+/**
+ * balloon_reporting_flush() - wait until nobody is about to kick
+ * @vb: the balloon, its life no longer BALLOON_ON
+ *
+ * Context: Process context.
+ */
+void balloon_reporting_flush(struct virtio_balloon *vb)
+{
+	spin_lock(&vb->reporting.lock);
+	/* A sender that saw BALLOON_ON has left; later ones will not see it. */
+	spin_unlock(&vb->reporting.lock);
+}
+
+/**
+ * balloon_reporting_unregister() - no more reports
+ * @vb: the balloon, its device reset
+ *
+ * Context: Process context, waits for a report under way.
+ */
+void balloon_reporting_unregister(struct virtio_balloon *vb)
+{
+	if (vb->reporting.registered)
+		page_reporting_unregister(&vb->reporting.dev);
+	vb->reporting.registered = false;
+}

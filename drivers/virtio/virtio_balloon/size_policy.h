@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the balloon's size should do next, as plain arithmetic: no locks, no
+ * pages, no device.  size.c fills in the view and carries out the plan.
+ */
+#ifndef _DRIVERS_VIRTIO_BALLOON_SIZE_POLICY_H
+#define _DRIVERS_VIRTIO_BALLOON_SIZE_POLICY_H
+
+#include <linux/jiffies.h>
+#include <linux/types.h>
+
+/* After a failed inflation: first and longest wait before the next try. */
+#define BALLOON_BACKOFF_MIN	(HZ / 5)
+#define BALLOON_BACKOFF_MAX	(5 * HZ)
+
+/* After the guest had to take pages back: first and longest hold-off. */
+#define BALLOON_HOLD_MIN	(30 * HZ)
+#define BALLOON_HOLD_MAX	(600 * HZ)
+
+enum balloon_size_state {
+	/* At the target, or nothing can be done about it. */
+	BALLOON_IDLE,
+	/* Giving pages to the host; includes waiting for memory to do so. */
+	BALLOON_INFLATING,
+	/* Taking pages back because the host allows it. */
+	BALLOON_DEFLATING,
+	/* The guest needed pages back; the target is not chased for a while. */
+	BALLOON_HOLDOFF,
+};
+
+/* Why the size changed; named in trace/events/virtio_balloon.h, as the states. */
+enum balloon_reason {
+	BALLOON_REASON_TARGET,
+	BALLOON_REASON_OOM,
+	BALLOON_REASON_PRESSURE,
+};
+
+/**
+ * struct balloon_size_view - all that the decision rests on
+ * @state: where the machine stands
+ * @target: what the host wants, in guest pages
+ * @held: what the balloon will hold once all requests are answered, in guest pages
+ * @inflating: guest pages in inflate requests without an answer
+ * @deflating: guest pages in deflate requests without an answer
+ * @headroom: guest pages that can be given away without harm
+ * @now: jiffies
+ * @hold: a hold-off is on, until @hold_until
+ * @hold_until: jiffies
+ * @retry: the last inflation failed; not again before @retry_at
+ * @retry_at: jiffies
+ */
+struct balloon_size_view {
+	enum balloon_size_state state;
+	u64 target;
+	u64 held;
+	unsigned long inflating;
+	unsigned long deflating;
+	unsigned long headroom;
+	unsigned long now;
+	bool hold;
+	unsigned long hold_until;
+	bool retry;
+	unsigned long retry_at;
+};
+
+/**
+ * struct balloon_size_plan - the decision
+ * @state: where the machine goes
+ * @inflate: guest pages to give now
+ * @deflate: guest pages to take back now; never together with @inflate
+ * @out_of_puff: more is wanted but there is no memory to give
+ * @delay: jiffies until the next look, 0 if only an event brings one
+ */
+struct balloon_size_plan {
+	enum balloon_size_state state;
+	u64 inflate;
+	u64 deflate;
+	bool out_of_puff;
+	unsigned long delay;
+};
+
+void balloon_size_decide(const struct balloon_size_view *view,
+			 struct balloon_size_plan *plan);
+unsigned long balloon_backoff_next(unsigned long backoff);
+unsigned long balloon_hold_next(unsigned long length, bool soon);
+
+#endif /* _DRIVERS_VIRTIO_BALLOON_SIZE_POLICY_H */
