@@ -101,6 +101,15 @@ class Channel:
         with self._change:
             return self._change.wait_for(condition, left)
 
+    def kill_all(self):
+        """Kills every command that still runs and waits for their ends."""
+        with self._change:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.kill()
+        for job in jobs:
+            job.wait(GRACE)
+
     def send(self, data):
         try:
             with self._sending:

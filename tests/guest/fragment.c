@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * fragment: fills memory and frees every other piece of it.
+ *
+ * What it frees lies between pieces that stay in use, so that no two pieces
+ * merge into a larger free block.  It holds the rest until SIGTERM.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define KIB	(1UL << 10)
+#define MIB	(1UL << 20)
+
+static void usage(FILE *out)
+{
+	fprintf(out, "usage: fragment --mib N [--piece KIB]\n\n"
+		"Fills N MiB of shared memory (memfd), frees every other piece (1024 KiB\n"
+		"unless said otherwise), prints 'fragmented', and on SIGTERM frees the rest\n"
+		"and ends.\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "mib", required_argument, NULL, 'm' },
+		{ "piece", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	unsigned long len = 0, piece = MIB;
+	sigset_t term;
+	char *memory;
+	int c, fd, sig;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'm':
+			len = strtoul(optarg, NULL, 10) * MIB;
+			break;
+		case 'p':
+			piece = strtoul(optarg, NULL, 10) * KIB;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (!len || !piece || piece % (4 * KIB) || optind != argc) {
+		usage(stderr);
+		return 2;
+	}
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL);
+	setlinebuf(stdout);
+
+	fd = memfd_create("fragment", 0);
+	if (fd < 0 || ftruncate(fd, len)) {
+		perror("fragment: memfd");
+		return 1;
+	}
+	memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED) {
+		perror("fragment: mmap");
+		return 1;
+	}
+	memset(memory, 0x5a, len);
+	for (unsigned long at = 0; at + piece <= len; at += 2 * piece) {
+		if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, piece)) {
+			perror("fragment: fallocate");
+			return 1;
+		}
+	}
+	printf("fragmented\n");
+	while (sigwait(&term, &sig))
+		;
+	return 0;
+}

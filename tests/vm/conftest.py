@@ -1,0 +1,177 @@
+"""What guest tests share: kernels as parameters, guests booted once for several tests.
+
+Marks
+  kernels(*names)  the kernels a test runs on; overlay and upstream without it
+  better           asserts what upstream cannot do: it must fail there
+  machine(**)      arguments of Guest; tests of equal machines share one guest
+  fresh            a guest of its own, neither used before nor after
+
+A test ends with a look at the guest's kernel log, which must be clean but for
+the patterns that the test appended to the allow_dmesg fixture.
+"""
+
+import json
+import re
+import signal
+
+import pytest
+
+import paths
+from guest import Guest, WaitTimeout
+
+STANDARD = {"memory": 1024}
+
+
+def pytest_configure(config):
+    for line in ("kernels(*names): the kernels a test runs on", "better: must fail upstream",
+                 "machine(**arguments): of Guest", "fresh: a guest of its own"):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_generate_tests(metafunc):
+    if "kernel" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("kernels")
+    names = mark.args if mark else ("overlay", "upstream")
+    if metafunc.definition.get_closest_marker("better"):
+        names = dict.fromkeys((*names, "upstream"))
+        # Anything else than a failed expectation is a fault of the test.
+        fails = pytest.mark.xfail(strict=True, raises=(AssertionError, WaitTimeout),
+                                  reason="upstream cannot")
+        names = [pytest.param(n, marks=fails) if n == "upstream" else n for n in names]
+    metafunc.parametrize("kernel", names)
+
+
+def _machine(item):
+    arguments = dict(STANDARD)
+    for mark in reversed(list(item.iter_markers("machine"))):
+        arguments.update(mark.kwargs)
+    return arguments
+
+
+def _kernel(item):
+    return item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
+
+
+def _neighbours(item):
+    """Sorts tests that can share a guest next to each other."""
+    kernel = _kernel(item)
+    if not kernel:
+        return (0, "")
+    fresh = item.get_closest_marker("fresh") is not None
+    return (1 + paths.VARIANTS.index(kernel), f"{fresh} {json.dumps(_machine(item))}")
+
+
+def pytest_collection_modifyitems(config, items):
+    allowed = config.getoption("--kernels").split(",")
+    left_out = [item for item in items if _kernel(item) and _kernel(item) not in allowed]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = sorted((item for item in items if item not in left_out), key=_neighbours)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if outcome.get_result().failed or call.excinfo:
+        item.went_wrong = True
+
+
+class Pool:
+    """Keeps one guest running for tests in a row that want the same."""
+
+    def __init__(self):
+        self._key = None
+        self._guest = None
+
+    def take(self, kernel, machine, fresh, name):
+        """Returns a guest and whether it was booted for this call."""
+        key = (kernel, json.dumps(machine))
+        if self._guest and self._guest.alive and key == self._key and not fresh:
+            return self._guest, False
+        self.drop()
+        self._guest = Guest(kernel, name=name, **machine).start()
+        self._key = key
+        return self._guest, True
+
+    def drop(self):
+        if self._guest:
+            self._guest.stop()
+        self._guest = self._key = None
+
+
+@pytest.fixture(scope="session")
+def pool():
+    pool = Pool()
+    yield pool
+    pool.drop()
+
+
+@pytest.fixture
+def kernel(request):
+    return request.param
+
+
+@pytest.fixture
+def allow_dmesg():
+    """Patterns of kernel messages that the test provokes on purpose."""
+    return []
+
+
+@pytest.fixture
+def guest(request, kernel, pool, allow_dmesg):
+    item = request.node
+    item.went_wrong = False
+    fresh = item.get_closest_marker("fresh") is not None
+    name = re.sub(r"\W+", "-", f"test-{item.name}").strip("-")
+    guest, booted = pool.take(kernel, _machine(item), fresh, name)
+    mark = 0 if booted else guest.console_mark()
+    try:
+        yield guest
+        if guest.alive:
+            guest.channel.kill_all()
+    finally:
+        bad = guest.bad_dmesg(mark, allow_dmesg)
+        dead = not guest.alive
+        if fresh or dead or bad or item.went_wrong:
+            pool.drop()
+    if bad:
+        pytest.fail(f"kernel log has: {bad[0]} ({guest.console_log})", pytrace=False)
+    if dead and not item.went_wrong:
+        pytest.fail(f"the guest died ({guest.console_log})", pytrace=False)
+
+
+@pytest.fixture
+def setting(guest):
+    """setting(path, value) writes a file in the guest until the end of the test."""
+    before = {}
+
+    def write(path, value):
+        before.setdefault(path, guest.read(path))
+        guest.write(path, value)
+
+    yield write
+    for path, value in before.items():
+        if guest.alive:
+            guest.write(path, value)
+
+
+class Held:
+    """Memory that a program in the guest holds until free()."""
+
+    def __init__(self, guest, mib, options="", timeout=120):
+        self._guest = guest
+        self.job = guest.spawn(f"exec hold --mib {mib} {options}", timeout + 300)
+        guest.wait_for(lambda: "holding" in self.job.output or not self.job.running, timeout,
+                       f"hold --mib {mib}")
+        assert self.job.running, f"hold --mib {mib}: {self.job.errors or self.job.status}"
+
+    def free(self, timeout=60):
+        """Returns once the guest has all of it on its free lists."""
+        self.job.kill(signal.SIGTERM)
+        self.job.check(timeout)
+
+
+@pytest.fixture
+def hold(guest):
+    """hold(mib, options) has a program hold memory; .free() on what it returns ends that."""
+    return lambda mib, options="", timeout=120: Held(guest, mib, options, timeout)
