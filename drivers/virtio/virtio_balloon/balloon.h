@@ -176,6 +176,8 @@ struct balloon_stats {
  * @stop_pending: the stop buffer is still to be sent
  * @start_out: the start buffer is on the ring
  * @stop_out: the stop buffer is on the ring
+ * @config_changed: 1 if the host may have set a new id
+ * @received_id: the id when last read
  * @current_id: the id being fed, or fed last
  * @start_id: the start buffer
  * @stop_id: the stop buffer
@@ -191,6 +193,8 @@ struct balloon_hints {
 	bool stop_pending;
 	bool start_out;
 	bool stop_out;
+	atomic_t config_changed;
+	u32 received_id;
 	u32 current_id;
 	__virtio32 start_id;
 	__virtio32 stop_id;

@@ -238,12 +238,18 @@ static void balloon_hints_work(struct work_struct *work)
 	struct balloon_hints *hints = &vb->hints;
 	unsigned long pause;
 	long missing;
-	u32 id;
 
-	/* Little-endian on every transport, unlike the buffers. */
-	virtio_cread_le(vb->vdev, struct virtio_balloon_config, free_page_hint_cmd_id, &id);
+	/*
+	 * The field holds an id only from the host's config interrupt until the
+	 * start buffer: QEMU shows 0, which means stop, while it takes hints.  So
+	 * it must not be read on any other occasion.  It is little-endian on every
+	 * transport, unlike the buffers.
+	 */
+	if (atomic_xchg(&hints->config_changed, 0))
+		virtio_cread_le(vb->vdev, struct virtio_balloon_config,
+				free_page_hint_cmd_id, &hints->received_id);
 
-	pause = virtqueue_is_broken(hints->vq) ? 0 : hint_follow(vb, id);
+	pause = virtqueue_is_broken(hints->vq) ? 0 : hint_follow(vb, hints->received_id);
 
 	missing = hint_keep_pages() / 2 - hint_spare_pages();
 	if (missing > 0)
@@ -263,8 +269,10 @@ static void balloon_hints_work(struct work_struct *work)
  */
 void balloon_hints_kick(struct virtio_balloon *vb)
 {
-	if (balloon_has(vb, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
-		balloon_queue_work(vb, &vb->hints.work, 0);
+	if (!balloon_has(vb, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
+		return;
+	atomic_set(&vb->hints.config_changed, 1);
+	balloon_queue_work(vb, &vb->hints.work, 0);
 }
 
 /**
@@ -282,6 +290,7 @@ void balloon_hints_reset(struct virtio_balloon *vb)
 	hints->stop_pending = false;
 	hints->start_out = false;
 	hints->stop_out = false;
+	hints->received_id = VIRTIO_BALLOON_CMD_ID_STOP;
 	hints->current_id = VIRTIO_BALLOON_CMD_ID_STOP;
 }
 
@@ -298,5 +307,6 @@ void balloon_hints_init(struct virtio_balloon *vb)
 	INIT_DELAYED_WORK(&hints->work, balloon_hints_work);
 	spin_lock_init(&hints->lock);
 	INIT_LIST_HEAD(&hints->blocks);
+	hints->received_id = VIRTIO_BALLOON_CMD_ID_STOP;
 	hints->current_id = VIRTIO_BALLOON_CMD_ID_STOP;
 }

@@ -20,10 +20,14 @@
 
 #include "balloon.h"
 
-/* Free memory the balloon leaves alone, above the watermark: a share and limits. */
-#define BALLOON_RESERVE_SHARE	64
-#define BALLOON_RESERVE_MIN	(SZ_4M >> PAGE_SHIFT)
-#define BALLOON_RESERVE_MAX	(SZ_64M >> PAGE_SHIFT)
+/*
+ * Free memory the balloon leaves alone, above the watermarks: a share of the RAM,
+ * larger where there is no way back, and limits.
+ */
+#define BALLOON_RESERVE_SHARE_LENT	64
+#define BALLOON_RESERVE_SHARE		32
+#define BALLOON_RESERVE_MIN		(SZ_4M >> PAGE_SHIFT)
+#define BALLOON_RESERVE_MAX		(SZ_128M >> PAGE_SHIFT)
 
 static unsigned long watermark_pages(void)
 {
@@ -57,18 +61,24 @@ static unsigned long watermark_pages(void)
  */
 unsigned long balloon_headroom(struct virtio_balloon *vb)
 {
-	unsigned long have, keep;
+	bool lent = balloon_is_lent(vb);
+	unsigned long have, keep, ram;
 
 	have = global_zone_page_state(NR_FREE_PAGES);
 	have += global_node_page_state(NR_INACTIVE_FILE);
 	have += global_node_page_state(NR_ACTIVE_FILE) / 2;
-	if (!balloon_is_lent(vb))
+	if (!lent)
 		have += max(get_nr_swap_pages(), 0L);
 
+	/* The RAM before the balloon took any of it. */
+	ram = totalram_pages();
+	if (!lent)
+		ram += atomic_long_read(&vb->nr_pages);
+
 	keep = watermark_pages();
-	keep += clamp(totalram_pages() / BALLOON_RESERVE_SHARE,
-		      (unsigned long)BALLOON_RESERVE_MIN,
-		      (unsigned long)BALLOON_RESERVE_MAX);
+	keep += clamp_t(unsigned long,
+			ram / (lent ? BALLOON_RESERVE_SHARE_LENT : BALLOON_RESERVE_SHARE),
+			BALLOON_RESERVE_MIN, BALLOON_RESERVE_MAX);
 
 	return have > keep ? have - keep : 0;
 }
