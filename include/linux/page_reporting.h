@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Free page reporting: what a device driver sees of it.
+ *
+ * A driver that can hand free guest memory to its host registers here.  The
+ * engine (mm/page_reporting/) decides what is reported and when.
+ */
+#ifndef _LINUX_PAGE_REPORTING_H
+#define _LINUX_PAGE_REPORTING_H
+
+#include <linux/types.h>
+
+struct scatterlist;
+
+/* Most elements of one request; a power of two. */
+#define PAGE_REPORTING_CAPACITY		32
+
+/**
+ * struct page_reporting_dev_info - a device that takes reports of free memory
+ * @report: Hand @nents ranges of free guest memory to the host and sleep until
+ *	the host has answered.  Called from a workqueue of the engine, one
+ *	request at a time, never between the suspend and the resume of the
+ *	system.  Returns 0, or a negative errno which must mean that the device
+ *	does not own the pages, now or later: they are free memory the next
+ *	moment.
+ * @order: Smallest order of a page block the device takes, or 0 for the
+ *	engine's default.  What the user asked for comes first.
+ * @max_elem_bytes: Largest element the device takes; adjacent blocks are put
+ *	into one element up to this size.  0: one buddy block an element.
+ */
+struct page_reporting_dev_info {
+	int (*report)(struct page_reporting_dev_info *prdev,
+		      struct scatterlist *sgl, unsigned int nents);
+	unsigned int order;
+	unsigned int max_elem_bytes;
+};
+
+int page_reporting_register(struct page_reporting_dev_info *prdev);
+void page_reporting_unregister(struct page_reporting_dev_info *prdev);
+
+#endif /* _LINUX_PAGE_REPORTING_H */

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM page_reporting
+
+#if !defined(_TRACE_PAGE_REPORTING_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TRACE_PAGE_REPORTING_H
+
+#include <linux/jiffies.h>
+#include <linux/tracepoint.h>
+
+/* A pass begins: what waits, in pages, hot or cold. */
+TRACE_EVENT(page_reporting_pass_start,
+	TP_PROTO(unsigned long dirty),
+	TP_ARGS(dirty),
+	TP_STRUCT__entry(
+		__field(unsigned long, dirty)
+	),
+	TP_fast_assign(
+		__entry->dirty = dirty;
+	),
+	TP_printk("dirty_pages=%lu", __entry->dirty)
+);
+
+/* A pass is over: what the host took, and when the next one is due. */
+TRACE_EVENT(page_reporting_pass_end,
+	TP_PROTO(unsigned long nr_pages, unsigned long dirty, unsigned long next,
+		 int err),
+	TP_ARGS(nr_pages, dirty, next, err),
+	TP_STRUCT__entry(
+		__field(unsigned long, nr_pages)
+		__field(unsigned long, dirty)
+		__field(long, next_ms)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->nr_pages = nr_pages;
+		__entry->dirty = dirty;
+		__entry->next_ms = next >= MAX_JIFFY_OFFSET ? -1 : (long)jiffies_to_msecs(next);
+		__entry->err = err;
+	),
+	TP_printk("nr_pages=%lu dirty_pages=%lu next_ms=%ld err=%d",
+		  __entry->nr_pages, __entry->dirty, __entry->next_ms, __entry->err)
+);
+
+/* One element of a request: a range of free memory on its way to the host. */
+TRACE_EVENT(page_reporting_element,
+	TP_PROTO(unsigned long pfn, unsigned long nr_pages),
+	TP_ARGS(pfn, nr_pages),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned long, nr_pages)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->nr_pages = nr_pages;
+	),
+	TP_printk("pfn=0x%lx nr_pages=%lu", __entry->pfn, __entry->nr_pages)
+);
+
+TRACE_EVENT(page_reporting_request,
+	TP_PROTO(unsigned int nr_elements, unsigned long nr_pages),
+	TP_ARGS(nr_elements, nr_pages),
+	TP_STRUCT__entry(
+		__field(unsigned int, nr_elements)
+		__field(unsigned long, nr_pages)
+	),
+	TP_fast_assign(
+		__entry->nr_elements = nr_elements;
+		__entry->nr_pages = nr_pages;
+	),
+	TP_printk("nr_elements=%u nr_pages=%lu", __entry->nr_elements,
+		  __entry->nr_pages)
+);
+
+TRACE_EVENT(page_reporting_done,
+	TP_PROTO(unsigned int nr_elements, unsigned long nr_pages, s64 latency_us,
+		 int err),
+	TP_ARGS(nr_elements, nr_pages, latency_us, err),
+	TP_STRUCT__entry(
+		__field(unsigned int, nr_elements)
+		__field(unsigned long, nr_pages)
+		__field(s64, latency_us)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->nr_elements = nr_elements;
+		__entry->nr_pages = nr_pages;
+		__entry->latency_us = latency_us;
+		__entry->err = err;
+	),
+	TP_printk("nr_elements=%u nr_pages=%lu latency_us=%lld err=%d",
+		  __entry->nr_elements, __entry->nr_pages, __entry->latency_us,
+		  __entry->err)
+);
+
+/* The allocator takes from a granule that the host has: it will be backed again. */
+TRACE_EVENT(page_reporting_reuse,
+	TP_PROTO(unsigned long pfn, unsigned int order, unsigned long age,
+		 unsigned int heat),
+	TP_ARGS(pfn, order, age, heat),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned int, order)
+		__field(unsigned int, age_ms)
+		__field(unsigned int, heat)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->order = order;
+		__entry->age_ms = jiffies_to_msecs(age);
+		__entry->heat = heat;
+	),
+	TP_printk("pfn=0x%lx order=%u age_ms=%u heat=%u", __entry->pfn,
+		  __entry->order, __entry->age_ms, __entry->heat)
+);
+
+#define PAGE_REPORTING_SKIP_REASONS				\
+	EM(PAGE_REPORTING_SKIP_IN_USE,		"in_use")	\
+	EM(PAGE_REPORTING_SKIP_ISOLATED,	"isolated")	\
+	EM(PAGE_REPORTING_SKIP_RESERVED,	"reserved")	\
+	EM(PAGE_REPORTING_SKIP_POISONED,	"poisoned")	\
+	EMe(PAGE_REPORTING_SKIP_TIGHT,		"tight")
+
+#ifndef _TRACE_PAGE_REPORTING_ENUM
+#define _TRACE_PAGE_REPORTING_ENUM
+#define EM(a, b)	a,
+#define EMe(a, b)	a
+enum page_reporting_skip { PAGE_REPORTING_SKIP_REASONS };
+#undef EM
+#undef EMe
+#endif
+
+#undef EM
+#undef EMe
+#define EM(a, b)	TRACE_DEFINE_ENUM(a);
+#define EMe(a, b)	TRACE_DEFINE_ENUM(a);
+PAGE_REPORTING_SKIP_REASONS
+#undef EM
+#undef EMe
+#define EM(a, b)	{ a, b },
+#define EMe(a, b)	{ a, b }
+
+/* A granule that was due is not reported. */
+TRACE_EVENT(page_reporting_skip,
+	TP_PROTO(unsigned long pfn, enum page_reporting_skip reason),
+	TP_ARGS(pfn, reason),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(int, reason)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->reason = reason;
+	),
+	TP_printk("pfn=0x%lx reason=%s", __entry->pfn,
+		  __print_symbolic(__entry->reason, PAGE_REPORTING_SKIP_REASONS))
+);
+
+#endif /* _TRACE_PAGE_REPORTING_H */
+
+/* This part must be outside protection */
+#include <trace/define_trace.h>

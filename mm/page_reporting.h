@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The allocator's side of free page reporting: two hooks in mm/page_alloc.c.
+ *
+ * Both run under zone->lock and cost a patched-out branch while no device is
+ * registered.  They only note state; see mm/page_reporting/map.c.
+ */
+#ifndef _MM_PAGE_REPORTING_H
+#define _MM_PAGE_REPORTING_H
+
+#include <linux/jump_label.h>
+#include <linux/mm.h>
+/* Not for this file: mm/page_alloc.c has it from here. */
+#include <linux/page-isolation.h>
+
+/* State lives in the granule map: no page flag says that a block is reported. */
+#define page_reported(page)	false
+
+#ifdef CONFIG_PAGE_REPORTING
+DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);
+extern unsigned int page_reporting_granule_order;
+
+void __page_reporting_freed(unsigned long pfn, unsigned int order,
+			    unsigned int merged_order);
+void __page_reporting_taken(unsigned long pfn, unsigned int order);
+void __page_reporting_isolate(struct page *page, unsigned int order);
+
+/**
+ * page_reporting_freed - note that pages have come to the free lists
+ * @pfn: first page frame freed
+ * @order: order of the freed range
+ * @merged_order: order of the free block that it has become part of
+ *
+ * Context: Any context, under the lock of the pages' zone.
+ */
+static inline void page_reporting_freed(unsigned long pfn, unsigned int order,
+					unsigned int merged_order)
+{
+	if (static_branch_unlikely(&page_reporting_enabled) &&
+	    merged_order >= READ_ONCE(page_reporting_granule_order))
+		__page_reporting_freed(pfn, order, merged_order);
+}
+
+/**
+ * page_reporting_taken - note that a free block loses its first pages
+ * @page: first page of the block
+ * @order: order of the range that is taken from its start
+ * @block_order: order of the block
+ *
+ * Context: Any context, under the lock of the page's zone.
+ */
+static inline void page_reporting_taken(struct page *page, unsigned int order,
+					unsigned int block_order)
+{
+	if (static_branch_unlikely(&page_reporting_enabled) &&
+	    block_order >= READ_ONCE(page_reporting_granule_order))
+		__page_reporting_taken(page_to_pfn(page), order);
+}
+#else
+static inline void page_reporting_freed(unsigned long pfn, unsigned int order,
+					unsigned int merged_order)
+{
+}
+
+static inline void page_reporting_taken(struct page *page, unsigned int order,
+					unsigned int block_order)
+{
+}
+#endif /* CONFIG_PAGE_REPORTING */
+#endif /* _MM_PAGE_REPORTING_H */

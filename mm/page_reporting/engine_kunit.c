@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of the engine on the real allocator, with a device that only looks.
+ *
+ * They want a machine without a reporting device, as only one can register.
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/gfp.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/page-isolation.h>
+#include <linux/pgtable.h>
+#include <linux/scatterlist.h>
+
+#include "../internal.h"
+#include "../page_reporting.h"
+#include "internal.h"
+#include "policy.h"
+
+#define BLOCK_PAGES	MAX_ORDER_NR_PAGES
+#define WAIT		(20 * HZ)
+
+/* A range that a test has an eye on: how often each of its pages was reported. */
+static struct {
+	unsigned long start, end;
+	u8 reports[BLOCK_PAGES];
+} watched;
+
+static struct {
+	int err;			/* what to answer */
+	bool hold;			/* do not answer yet */
+	struct completion arrived;	/* a request is held */
+	struct completion answer;	/* let it go */
+	unsigned long nr_bad;		/* elements that should not be */
+	unsigned long max_elem_pages;
+	unsigned long max_pages;
+	unsigned long nr_pages;
+} fake;
+
+static int fake_report(struct page_reporting_dev_info *prdev,
+		       struct scatterlist *sgl, unsigned int nents)
+{
+	unsigned long granule = 1UL << page_reporting_granule_order, total = 0;
+	struct scatterlist *sg;
+	unsigned int i;
+
+	if (!nents || nents > PAGE_REPORTING_CAPACITY)
+		fake.nr_bad++;
+	for_each_sg(sgl, sg, nents, i) {
+		unsigned long pfn = page_to_pfn(sg_page(sg)), p;
+		unsigned long nr = sg->length >> PAGE_SHIFT;
+
+		if (pfn % granule || nr % granule || sg->offset || !nr)
+			fake.nr_bad++;
+		for (p = pfn; p < pfn + nr; p++) {
+			/* Nobody else may have it: neither user nor allocator. */
+			if (!pfn_valid(p) || page_count(pfn_to_page(p)) ||
+			    PageBuddy(pfn_to_page(p)))
+				fake.nr_bad++;
+			if (p >= watched.start && p < watched.end)
+				watched.reports[p - watched.start]++;
+		}
+		fake.max_elem_pages = max(fake.max_elem_pages, nr);
+		total += nr;
+	}
+	fake.max_pages = max(fake.max_pages, total);
+	fake.nr_pages += total;
+	if (fake.hold) {
+		complete(&fake.arrived);
+		wait_for_completion(&fake.answer);
+	}
+	return fake.err;
+}
+
+static struct page_reporting_dev_info fake_dev;
+
+static void drain(void)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		drain_all_pages(zone);
+}
+
+/* Let everything that is free now fall due, and be reported. */
+static void settle(void)
+{
+	drain();
+	schedule_timeout_uninterruptible(reporting_delay() + 2);
+	reporting_kick();
+	reporting_wait();
+}
+
+static enum granule_kind kind_at(unsigned long pfn)
+{
+	enum granule_kind kind = GRANULE_NONE;
+	struct granule_table *table;
+	struct granule_map *map;
+
+	get_online_mems();
+	map = granule_map_get();
+	table = granule_map_table(map, pfn >> REPORTING_SECTION_SHIFT);
+	if (table)
+		kind = granule_kind(READ_ONCE(table->granule[granule_index(map, pfn)]));
+	put_online_mems();
+	return kind;
+}
+
+/* A block of the largest order, watched, as single pages. */
+static struct page *get_block(struct kunit *test)
+{
+	struct page *page = alloc_pages(GFP_KERNEL | __GFP_NORETRY, MAX_PAGE_ORDER);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	split_page(page, MAX_PAGE_ORDER);
+	watched.start = page_to_pfn(page);
+	watched.end = watched.start + BLOCK_PAGES;
+	memset(watched.reports, 0, sizeof(watched.reports));
+	return page;
+}
+
+static void free_range(struct page *page, unsigned long first, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = first; i < first + nr; i++)
+		__free_page(page + i);
+	drain();
+}
+
+static unsigned int least(unsigned long first, unsigned long nr)
+{
+	unsigned int n = U8_MAX;
+	unsigned long i;
+
+	for (i = first; i < first + nr; i++)
+		n = min(n, (unsigned int)watched.reports[i]);
+	return n;
+}
+
+static unsigned int most(unsigned long first, unsigned long nr)
+{
+	unsigned int n = 0;
+	unsigned long i;
+
+	for (i = first; i < first + nr; i++)
+		n = max(n, (unsigned int)watched.reports[i]);
+	return n;
+}
+
+static unsigned int saved_delay, saved_threshold, saved_order;
+
+static int engine_init(struct kunit *test)
+{
+	int err;
+
+	saved_delay = page_reporting_delay_ms;
+	saved_threshold = page_reporting_threshold_kbytes;
+	saved_order = page_reporting_order;
+	page_reporting_delay_ms = 20;
+	page_reporting_threshold_kbytes = 0;
+
+	memset(&fake, 0, sizeof(fake));
+	init_completion(&fake.arrived);
+	init_completion(&fake.answer);
+	watched.start = watched.end = 0;
+	fake_dev.report = fake_report;
+	fake_dev.max_elem_bytes = SZ_256M;
+
+	err = page_reporting_register(&fake_dev);
+	if (err == -EBUSY)
+		kunit_skip(test, "there is a real reporting device");
+	return err;
+}
+
+static void engine_exit(struct kunit *test)
+{
+	page_reporting_unregister(&fake_dev);
+	page_reporting_delay_ms = saved_delay;
+	page_reporting_threshold_kbytes = saved_threshold;
+	page_reporting_order = saved_order;
+}
+
+static void reports_all_once(struct kunit *test)
+{
+	unsigned long first;
+
+	settle();
+	first = fake.nr_pages;
+	KUNIT_EXPECT_GT(test, first, nr_free_pages() / 2);
+	KUNIT_EXPECT_EQ(test, fake.nr_bad, 0UL);
+	KUNIT_EXPECT_EQ(test, granule_map_pages(GRANULE_FLIGHT), 0UL);
+
+	/* Nothing was freed in between but by other tasks. */
+	settle();
+	KUNIT_EXPECT_LT(test, fake.nr_pages - first, first / 8);
+}
+
+static void neighbours_go_together(struct kunit *test)
+{
+	settle();
+	KUNIT_EXPECT_GT(test, fake.max_elem_pages, BLOCK_PAGES);
+	KUNIT_EXPECT_LE(test, fake.max_elem_pages, REPORTING_SECTION_PAGES);
+}
+
+static void plain_device_gets_blocks(struct kunit *test)
+{
+	page_reporting_unregister(&fake_dev);
+	fake.max_elem_pages = 0;
+	fake_dev.max_elem_bytes = 0;
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake_dev), 0);
+	settle();
+	KUNIT_EXPECT_GT(test, fake.nr_pages, 0UL);
+	KUNIT_EXPECT_LE(test, fake.max_elem_pages, BLOCK_PAGES);
+}
+
+static void request_is_bounded(struct kunit *test)
+{
+	settle();
+	/* An eighth of what can be spared, and at least one block. */
+	KUNIT_EXPECT_LE(test, fake.max_pages,
+			max(nr_free_pages() / 4, BLOCK_PAGES));
+}
+
+static void only_whole_granules(struct kunit *test)
+{
+	struct page *page = get_block(test);
+	unsigned long half = BLOCK_PAGES / 2;
+
+	settle();
+	KUNIT_EXPECT_EQ(test, most(0, BLOCK_PAGES), 0U);
+
+	/* The first half becomes free, of the second all but a page. */
+	free_range(page, 0, BLOCK_PAGES - 1);
+	KUNIT_EXPECT_EQ(test, (int)kind_at(watched.start), (int)GRANULE_DIRTY);
+	KUNIT_EXPECT_NE(test, (int)kind_at(watched.start + half), (int)GRANULE_DIRTY);
+	settle();
+	KUNIT_EXPECT_EQ(test, least(0, half), 1U);
+	KUNIT_EXPECT_EQ(test, most(half, half), 0U);
+
+	/* The last page: what was reported stays so, though all merges. */
+	free_range(page, BLOCK_PAGES - 1, 1);
+	settle();
+	KUNIT_EXPECT_EQ(test, most(0, half), 1U);
+	KUNIT_EXPECT_EQ(test, least(half, half), 1U);
+	KUNIT_EXPECT_EQ(test, most(half, half), 1U);
+}
+
+static void split_keeps_state(struct kunit *test)
+{
+	struct page *page = get_block(test), *again;
+	unsigned long other;
+
+	free_range(page, 0, BLOCK_PAGES);
+	settle();
+	KUNIT_ASSERT_EQ(test, least(0, BLOCK_PAGES), 1U);
+
+	/* Take pages until one comes out of the block. */
+	again = alloc_pages(GFP_KERNEL | __GFP_NORETRY, pageblock_order - 1);
+	KUNIT_ASSERT_NOT_NULL(test, again);
+	if (page_to_pfn(again) < watched.start || page_to_pfn(again) >= watched.end) {
+		__free_pages(again, pageblock_order - 1);
+		kunit_skip(test, "the allocator took another block");
+	}
+	other = watched.start + (page_to_pfn(again) < watched.start + BLOCK_PAGES / 2 ?
+				 BLOCK_PAGES / 2 : 0);
+	KUNIT_EXPECT_EQ(test, (int)kind_at(page_to_pfn(again)), (int)GRANULE_NONE);
+	KUNIT_EXPECT_EQ(test, (int)kind_at(other), (int)GRANULE_REPORTED);
+	__free_pages(again, pageblock_order - 1);
+	settle();
+	KUNIT_EXPECT_EQ(test, most(other - watched.start, BLOCK_PAGES / 2), 1U);
+}
+
+static void hot_granule_waits(struct kunit *test)
+{
+	struct page *page = get_block(test);
+	unsigned long reused = atomic_long_read(&reporting_stats[STAT_REUSED]);
+
+	free_range(page, 0, BLOCK_PAGES);
+	settle();
+	KUNIT_ASSERT_EQ(test, least(0, BLOCK_PAGES), 1U);
+	/* Of the largest order there is little else to take. */
+	page = alloc_pages(GFP_KERNEL | __GFP_NORETRY, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_GT(test, (unsigned long)atomic_long_read(&reporting_stats[STAT_REUSED]),
+			reused);
+	__free_pages(page, MAX_PAGE_ORDER);
+	KUNIT_EXPECT_EQ(test, (int)kind_at(page_to_pfn(page)), (int)GRANULE_DIRTY);
+}
+
+static void isolated_is_left_alone(struct kunit *test)
+{
+	struct page *page = get_block(test);
+	unsigned long half = BLOCK_PAGES / 2, pfn = watched.start;
+	int err;
+
+	free_range(page, 0, BLOCK_PAGES);
+	err = start_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE, 0, GFP_KERNEL);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	settle();
+	KUNIT_EXPECT_EQ(test, most(0, half), 0U);
+	KUNIT_EXPECT_EQ(test, least(half, half), 1U);
+
+	undo_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE);
+	settle();
+	KUNIT_EXPECT_EQ(test, least(0, half), 1U);
+	/* Isolation of the one half did not make the other dirty again. */
+	KUNIT_EXPECT_EQ(test, most(half, half), 1U);
+
+	err = start_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE, 0, GFP_KERNEL);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	undo_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE);
+	settle();
+	KUNIT_EXPECT_EQ(test, most(0, BLOCK_PAGES), 1U);
+}
+
+static void isolated_in_flight_comes_back(struct kunit *test)
+{
+	struct page *page = get_block(test);
+	unsigned long half = BLOCK_PAGES / 2, pfn = watched.start, free;
+	int err;
+
+	settle();
+	free = nr_free_pages();
+	fake.hold = true;
+	free_range(page, 0, BLOCK_PAGES);
+	schedule_timeout_uninterruptible(reporting_delay() + 2);
+	reporting_kick();
+	KUNIT_ASSERT_GT(test, wait_for_completion_timeout(&fake.arrived, WAIT), 0UL);
+
+	/* The block is away: its first pageblock becomes isolated meanwhile. */
+	err = start_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE, 0, GFP_KERNEL);
+	fake.hold = false;
+	complete_all(&fake.answer);
+	reporting_wait();
+	KUNIT_ASSERT_EQ(test, err, 0);
+	drain();
+	KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(page), (int)MIGRATE_ISOLATE);
+	KUNIT_EXPECT_NE(test, get_pageblock_migratetype(page + half), (int)MIGRATE_ISOLATE);
+	undo_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE);
+	/* All of it is free and counted. */
+	KUNIT_EXPECT_GE(test, nr_free_pages() + BLOCK_PAGES / 2, free + BLOCK_PAGES);
+}
+
+static void refused_stays_dirty(struct kunit *test)
+{
+	struct page *page = get_block(test);
+	unsigned long errors = atomic_long_read(&reporting_stats[STAT_ERRORS]);
+
+	settle();
+	fake.err = -EIO;
+	free_range(page, 0, BLOCK_PAGES);
+	settle();
+	KUNIT_EXPECT_EQ(test, (int)kind_at(watched.start), (int)GRANULE_DIRTY);
+	KUNIT_EXPECT_GT(test, (unsigned long)atomic_long_read(&reporting_stats[STAT_ERRORS]),
+			errors);
+	KUNIT_EXPECT_EQ(test, granule_map_pages(GRANULE_FLIGHT), 0UL);
+
+	fake.err = 0;
+	memset(watched.reports, 0, sizeof(watched.reports));
+	settle();
+	KUNIT_EXPECT_EQ(test, least(0, BLOCK_PAGES), 1U);
+}
+
+static void forget_makes_dirty(struct kunit *test)
+{
+	unsigned long reported;
+
+	settle();
+	reported = granule_map_pages(GRANULE_REPORTED);
+	KUNIT_EXPECT_GT(test, reported, 0UL);
+	granule_map_forget();
+	KUNIT_EXPECT_LT(test, granule_map_pages(GRANULE_REPORTED), reported / 8);
+	settle();
+	KUNIT_EXPECT_GT(test, granule_map_pages(GRANULE_REPORTED), reported / 2);
+}
+
+static void every_order_works(struct kunit *test)
+{
+	static const unsigned int orders[] = { 0, 1, 4, 8 };
+	struct page *page;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		KUNIT_ASSERT_EQ(test, reporting_set_order(orders[i]), 0);
+		fake.nr_bad = 0;
+		page = get_block(test);
+		settle();
+		free_range(page, 0, BLOCK_PAGES);
+		settle();
+		KUNIT_EXPECT_EQ(test, fake.nr_bad, 0UL);
+		KUNIT_EXPECT_GE(test, least(0, BLOCK_PAGES), 1U);
+	}
+}
+
+static void low_order_reports_pieces(struct kunit *test)
+{
+	struct page *page;
+
+	KUNIT_ASSERT_EQ(test, reporting_set_order(4), 0);
+	page = get_block(test);
+	settle();
+	/* 16 pages free, 16 in use, and so on. */
+	for (int i = 0; i < BLOCK_PAGES; i += 32)
+		free_range(page, i, 16);
+	settle();
+	for (int i = 0; i < BLOCK_PAGES; i += 32) {
+		KUNIT_EXPECT_EQ(test, least(i, 16), 1U);
+		KUNIT_EXPECT_EQ(test, most(i + 16, 16), 0U);
+	}
+	for (int i = 16; i < BLOCK_PAGES; i += 32)
+		free_range(page, i, 16);
+	settle();
+	/* The rest, and nothing twice. */
+	KUNIT_EXPECT_EQ(test, least(0, BLOCK_PAGES), 1U);
+	KUNIT_EXPECT_EQ(test, most(0, BLOCK_PAGES), 1U);
+}
+
+static void one_device_only(struct kunit *test)
+{
+	struct page_reporting_dev_info other = { .report = fake_report };
+
+	KUNIT_EXPECT_EQ(test, page_reporting_register(&other), -EBUSY);
+	/* Taking away what is not there changes nothing. */
+	page_reporting_unregister(&other);
+	settle();
+	KUNIT_EXPECT_GT(test, fake.nr_pages, 0UL);
+}
+
+static struct kunit_case engine_cases[] = {
+	KUNIT_CASE(reports_all_once),
+	KUNIT_CASE(neighbours_go_together),
+	KUNIT_CASE(plain_device_gets_blocks),
+	KUNIT_CASE(request_is_bounded),
+	KUNIT_CASE(only_whole_granules),
+	KUNIT_CASE(split_keeps_state),
+	KUNIT_CASE(hot_granule_waits),
+	KUNIT_CASE(isolated_is_left_alone),
+	KUNIT_CASE(isolated_in_flight_comes_back),
+	KUNIT_CASE(refused_stays_dirty),
+	KUNIT_CASE(forget_makes_dirty),
+	KUNIT_CASE_SLOW(every_order_works),
+	KUNIT_CASE(low_order_reports_pieces),
+	KUNIT_CASE(one_device_only),
+	{}
+};
+
+static struct kunit_suite engine_suite = {
+	.name = "page_reporting",
+	.init = engine_init,
+	.exit = engine_exit,
+	.test_cases = engine_cases,
+};
+
+kunit_test_suite(engine_suite);

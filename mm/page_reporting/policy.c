@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * When to report, how much at once, and when to look again.
+ *
+ * Free memory is worth reporting when it is cold.  How cold is known only
+ * afterwards: a granule that is allocated again soon after its report was too
+ * hot, and the host's work of dropping and backing it was lost.  Each such
+ * mistake doubles the granule's delay; quiet time halves it again.
+ */
+#include <linux/jiffies.h>
+#include <linux/math.h>
+
+#include "granule.h"
+#include "policy.h"
+
+/**
+ * policy_delay - how long a granule stays free before it is reported
+ * @base: delay of a cold granule
+ * @heat: the granule's heat
+ *
+ * Return: @base doubled @heat times; a @base that no age could reach then is
+ * cut.
+ */
+unsigned long policy_delay(unsigned long base, unsigned int heat)
+{
+	return min_t(unsigned long, base, GRANULE_AGE_MAX >> GRANULE_HEAT_MAX) << heat;
+}
+
+/**
+ * policy_due_in - time until a dirty granule is to be reported
+ * @granule: its record
+ * @now: jiffies
+ * @base: delay of a cold granule
+ *
+ * Return: Jiffies to go; 0 when it is due.
+ */
+unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long base)
+{
+	unsigned long delay = policy_delay(base, granule_heat(granule));
+	unsigned long age = granule_age(granule, now);
+
+	return age < delay ? delay - age : 0;
+}
+
+/**
+ * policy_due - should a pass that runs now take this granule?
+ * @granule: its record
+ * @now: jiffies
+ * @base: delay of a cold granule
+ *
+ * A pass takes what falls due within the next quarter of its delay as well:
+ * what was freed together then goes in one pass and in large pieces.
+ *
+ * Return: true if so.
+ */
+bool policy_due(u32 granule, unsigned long now, unsigned long base)
+{
+	unsigned long delay = policy_delay(base, granule_heat(granule));
+
+	return granule_age(granule, now) >= delay - delay / 4;
+}
+
+static unsigned int cooled(u32 granule, unsigned long now)
+{
+	unsigned long levels = granule_age(granule, now) / POLICY_COOLING;
+	unsigned int heat = granule_heat(granule);
+
+	return levels < heat ? heat - levels : 0;
+}
+
+/**
+ * policy_heat_freed - heat of a granule that has just become free
+ * @granule: its record before
+ * @now: jiffies
+ *
+ * Return: The heat, less what has cooled since the granule was taken.
+ */
+unsigned int policy_heat_freed(u32 granule, unsigned long now)
+{
+	return cooled(granule, now);
+}
+
+/**
+ * policy_reused_soon - was reporting this granule a mistake?
+ * @granule: record of a reported granule that is being allocated
+ * @now: jiffies
+ *
+ * Return: true if it was reported only a short time ago.
+ */
+bool policy_reused_soon(u32 granule, unsigned long now)
+{
+	return granule_age(granule, now) < POLICY_SOON;
+}
+
+/**
+ * policy_heat_taken - heat of a granule that is being allocated
+ * @granule: its record before
+ * @now: jiffies
+ *
+ * Return: One more after a mistake, else what is left after cooling.
+ */
+unsigned int policy_heat_taken(u32 granule, unsigned long now)
+{
+	unsigned int heat = granule_heat(granule);
+
+	if (granule_kind(granule) == GRANULE_REPORTED &&
+	    policy_reused_soon(granule, now))
+		return min(heat + 1, GRANULE_HEAT_MAX);
+	return cooled(granule, now);
+}
+
+/**
+ * policy_request_budget - how much of a zone one request may hold
+ * @free: free pages of the zone
+ * @high: its high watermark
+ * @block: the least that a request may hold
+ *
+ * What is on its way to the host is missing to the guest.  An eighth of what
+ * the zone can spare leaves it far from reclaim even if the host is slow.
+ *
+ * Return: Pages, at least @block; 0 when the zone is too tight to report at
+ * all.
+ */
+unsigned long policy_request_budget(unsigned long free, unsigned long high,
+				    unsigned long block)
+{
+	unsigned long spare = free > high ? free - high : 0;
+
+	if (spare < 4 * block)
+		return 0;
+	return max(spare / 8, block);
+}
+
+/**
+ * policy_sleep - how long a pass may be put off
+ * @dirty: pages that wait for it
+ * @threshold: what a wake-up is worth
+ * @due_in: jiffies until the first of them falls due
+ * @base: delay of a cold granule
+ *
+ * Return: Jiffies; a very long time when nothing waits.
+ */
+unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,
+			   unsigned long due_in, unsigned long base)
+{
+	if (!dirty)
+		return MAX_JIFFY_OFFSET;
+	if (dirty < threshold)
+		return max_t(unsigned long, due_in, POLICY_CRUMBS);
+	return max3(due_in, base / 4, (unsigned long)POLICY_MIN_SLEEP);
+}
+
+/**
+ * policy_coalesce - may a block join the element before it?
+ * @end_pfn: page frame after the element's last
+ * @pfn: the block's first page frame
+ * @section_pages: pages of a memory section, a power of two
+ * @elem_pages: pages in the element so far
+ * @nr_pages: pages of the block
+ * @max_elem_pages: what the device takes in one element; 0: one block
+ *
+ * An element stays within a memory section: hotplugged memory, which the host
+ * may back with another object, starts at a section's boundary.
+ *
+ * Return: true if it may.
+ */
+bool policy_coalesce(unsigned long end_pfn, unsigned long pfn,
+		     unsigned long section_pages, unsigned long elem_pages,
+		     unsigned long nr_pages, unsigned long max_elem_pages)
+{
+	return pfn == end_pfn && (pfn & (section_pages - 1)) &&
+	       elem_pages + nr_pages <= max_elem_pages;
+}
