@@ -111,7 +111,7 @@ static bool set_target(struct step *s, unsigned int i, enum why why, uint64_t ta
 			return false;
 		if (v->stats_usable)
 			target = max_u64(target, v->floor);
-		else if (why != WHY_REQUEST)
+		else if (why != WHY_REQUEST && target <= m->target)
 			return false;
 	}
 	/* The clamps may not turn a take into a give or the other way round. */
@@ -201,7 +201,7 @@ static void follow_pulse(struct step *s, unsigned int i)
 	    sub_floor(now, m->pulse_ms) < s->config->pulse_timeout_ms)
 		return;
 	m->pulsing = false;
-	set_target(s, i, WHY_PULSE_OUT, m->pulse_return);
+	set_target(s, i, WHY_PULSE_OUT, max_u64(m->pulse_return, s->guests[i].actual));
 }
 
 /* Compare what the guest has with what it was asked for. */

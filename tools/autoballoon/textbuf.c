@@ -79,7 +79,7 @@ void textbuf_quoted(struct textbuf *tb, const char *text)
 	textbuf_printf(tb, "\"");
 }
 
-static void json_key(struct textbuf *tb, const char *key)
+static void out_key(struct textbuf *tb, const char *key)
 {
 	if (tb->comma)
 		textbuf_printf(tb, ",");
@@ -89,50 +89,50 @@ static void json_key(struct textbuf *tb, const char *key)
 }
 
 /**
- * json_open - open an object or an array
+ * out_open - open an object or an array
  * @tb: the text
  * @key: member name, or NULL in an array and at the top
  * @bracket: '{' or '['
  */
-void json_open(struct textbuf *tb, const char *key, char bracket)
+void out_open(struct textbuf *tb, const char *key, char bracket)
 {
-	json_key(tb, key);
+	out_key(tb, key);
 	textbuf_printf(tb, "%c", bracket);
 	tb->comma = false;
 }
 
 /**
- * json_close - close what json_open() opened
+ * out_close - close what out_open() opened
  * @tb: the text
  * @bracket: '}' or ']'
  */
-void json_close(struct textbuf *tb, char bracket)
+void out_close(struct textbuf *tb, char bracket)
 {
 	textbuf_printf(tb, "%c", bracket);
 	tb->comma = true;
 }
 
 /**
- * json_string - append a text value
+ * out_string - append a text value
  * @tb: the text
  * @key: member name, or NULL
  * @text: the value
  */
-void json_string(struct textbuf *tb, const char *key, const char *text)
+void out_string(struct textbuf *tb, const char *key, const char *text)
 {
-	json_key(tb, key);
+	out_key(tb, key);
 	textbuf_quoted(tb, text);
 }
 
 /**
- * json_u64 - append a number; UNSET becomes null
+ * out_u64 - append a number; UNSET becomes null
  * @tb: the text
  * @key: member name, or NULL
  * @value: the value
  */
-void json_u64(struct textbuf *tb, const char *key, uint64_t value)
+void out_u64(struct textbuf *tb, const char *key, uint64_t value)
 {
-	json_key(tb, key);
+	out_key(tb, key);
 	if (value == UNSET)
 		textbuf_printf(tb, "null");
 	else
@@ -140,14 +140,14 @@ void json_u64(struct textbuf *tb, const char *key, uint64_t value)
 }
 
 /**
- * json_bool - append true or false
+ * out_bool - append true or false
  * @tb: the text
  * @key: member name, or NULL
  * @value: the value
  */
-void json_bool(struct textbuf *tb, const char *key, bool value)
+void out_bool(struct textbuf *tb, const char *key, bool value)
 {
-	json_key(tb, key);
+	out_key(tb, key);
 	textbuf_printf(tb, value ? "true" : "false");
 }
 

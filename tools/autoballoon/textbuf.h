@@ -20,11 +20,11 @@ void textbuf_printf(struct textbuf *tb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void textbuf_quoted(struct textbuf *tb, const char *text);
 
-void json_open(struct textbuf *tb, const char *key, char bracket);
-void json_close(struct textbuf *tb, char bracket);
-void json_string(struct textbuf *tb, const char *key, const char *text);
-void json_u64(struct textbuf *tb, const char *key, uint64_t value);
-void json_bool(struct textbuf *tb, const char *key, bool value);
+void out_open(struct textbuf *tb, const char *key, char bracket);
+void out_close(struct textbuf *tb, char bracket);
+void out_string(struct textbuf *tb, const char *key, const char *text);
+void out_u64(struct textbuf *tb, const char *key, uint64_t value);
+void out_bool(struct textbuf *tb, const char *key, bool value);
 
 int write_file_atomic(const char *path, const struct textbuf *tb);
 

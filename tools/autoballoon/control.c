@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The control socket. One client is served at a time, so that one reply buffer
+ * of fixed size is enough; the others wait in the listen queue. A client that
+ * does not speak or does not read is dropped after two seconds.
+ *
+ * Who may speak: root, the daemon's own user, and members of the configured
+ * group, as the kernel tells it (SO_PEERCRED), not as the client says.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <json-c/json.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "log.h"
+#include "metrics.h"
+#include "qmp.h"
+#include "report.h"
+
+#define REQUEST_MAX 4096
+#define REPLY_MAX (512 * 1024)
+#define CLIENT_MS 2000
+
+static struct source listener = { .fd = -1 };
+static struct source client = { .fd = -1 };
+static uint64_t client_ms;
+static char request[REQUEST_MAX];
+static size_t request_len;
+static char reply_data[REPLY_MAX];
+static struct textbuf reply;
+static size_t reply_sent;
+static char socket_path[CONFIG_TEXT_MAX];
+static gid_t allowed_group = (gid_t)-1;
+
+static void fail(struct textbuf *tb, const char *text)
+{
+	out_bool(tb, "ok", false);
+	out_string(tb, "error", text);
+}
+
+static void done(struct textbuf *tb)
+{
+	out_bool(tb, "ok", true);
+}
+
+static void do_inject(struct json_object *req, struct textbuf *tb)
+{
+	const char *name = qmp_string(req, "level");
+	uint64_t count = 1;
+	enum level level;
+
+	qmp_u64(req, "count", &count);
+	if (!name || level_parse(name, &level) || level == LEVEL_NONE)
+		fail(tb, "the level must be low, medium or critical");
+	else if (!count || count > 1000)
+		fail(tb, "the count must be between 1 and 1000");
+	else {
+		engine_inject(level, (unsigned int)count);
+		done(tb);
+	}
+}
+
+static void do_plan(struct json_object *req, struct textbuf *tb)
+{
+	const char *name = qmp_string(req, "level");
+	enum level level;
+
+	if (name && level_parse(name, &level)) {
+		fail(tb, "the level must be none, low, medium or critical");
+		return;
+	}
+	done(tb);
+	report_plan(tb, name ? &level : NULL);
+}
+
+static struct slot *find_guest(struct json_object *req, struct textbuf *tb)
+{
+	const char *name = qmp_string(req, "guest");
+	struct slot *slot = name ? engine_find(name) : NULL;
+
+	if (!slot)
+		fail(tb, "no such guest");
+	return slot;
+}
+
+/*
+ * A size below what the guest needs is refused here, with the reason; the
+ * policy would not send it either. "code" tells the command's exit status.
+ */
+static void do_set(struct json_object *req, struct textbuf *tb)
+{
+	struct slot *slot = find_guest(req, tb);
+	const struct policy_verdict *v;
+	uint64_t size;
+	unsigned int i;
+
+	if (!slot)
+		return;
+	i = (unsigned int)(slot - engine.slots);
+	if (!qmp_u64(req, "size", &size)) {
+		/* "auto" */
+		slot->manual = false;
+		engine.state_changed = true;
+		done(tb);
+		return;
+	}
+	v = &engine.result.verdict[i];
+	if (v->barred) {
+		fail(tb, why_text(v->why));
+	} else if (size < v->low || size > v->high) {
+		fail(tb, "outside the guest's minimum and maximum");
+	} else if (size < engine.guests[i].actual &&
+		   (engine.guests[i].hugetlb || engine.guests[i].mem_locked ||
+		    engine.guests[i].assigned)) {
+		fail(tb, why_text(v->why));
+	} else if (size < engine.guests[i].actual && v->stats_usable && size < v->floor) {
+		fail(tb, "below what the guest needs");
+		out_string(tb, "code", "guest-refused");
+	} else {
+		slot->request = size;
+		slot->manual = true;
+		engine.state_changed = true;
+		engine_step(now_ms());
+		done(tb);
+		out_u64(tb, "target", engine.memory[i].target);
+	}
+}
+
+static void do_hold(struct json_object *req, struct textbuf *tb)
+{
+	struct slot *slot = find_guest(req, tb);
+	bool off = false;
+	uint64_t size;
+
+	if (!slot)
+		return;
+	if (!qmp_u64(req, "size", &size))
+		size = slot->guest.actual;
+	qmp_bool(req, "off", &off);
+	if (!off && (!size || size < amount_of(&slot->rule.min, slot->guest.ram))) {
+		fail(tb, "below the guest's minimum");
+		return;
+	}
+	slot->hold_max = off ? 0 : size;
+	engine.state_changed = true;
+	engine.step_wanted = true;
+	done(tb);
+}
+
+static void do_enable(struct json_object *req, struct textbuf *tb, bool enable)
+{
+	bool all = false;
+	struct slot *slot;
+
+	qmp_bool(req, "all", &all);
+	if (all) {
+		engine.suspended = !enable;
+	} else {
+		slot = find_guest(req, tb);
+		if (!slot)
+			return;
+		slot->enabled = enable;
+		if (enable)
+			slot->manual = false;
+	}
+	log_info("event=%s guest=%s", enable ? "enable" : "disable",
+		 all ? "all" : qmp_string(req, "guest"));
+	engine.state_changed = true;
+	engine.step_wanted = true;
+	done(tb);
+}
+
+static void do_metrics(struct textbuf *tb)
+{
+	static char data[REPLY_MAX / 2];
+	struct textbuf text;
+
+	textbuf_init(&text, data, sizeof(data));
+	metrics_format(&text);
+	done(tb);
+	out_string(tb, "text", data);
+}
+
+static void dispatch(const char *command, struct json_object *req, struct textbuf *tb)
+{
+	if (!strcmp(command, "status")) {
+		done(tb);
+		report_status(tb);
+	} else if (!strcmp(command, "plan")) {
+		do_plan(req, tb);
+	} else if (!strcmp(command, "doctor")) {
+		done(tb);
+		report_doctor(tb);
+	} else if (!strcmp(command, "inject")) {
+		do_inject(req, tb);
+	} else if (!strcmp(command, "set")) {
+		do_set(req, tb);
+	} else if (!strcmp(command, "hold")) {
+		do_hold(req, tb);
+	} else if (!strcmp(command, "enable")) {
+		do_enable(req, tb, true);
+	} else if (!strcmp(command, "disable")) {
+		do_enable(req, tb, false);
+	} else if (!strcmp(command, "metrics")) {
+		do_metrics(tb);
+	} else {
+		fail(tb, "no such command");
+	}
+}
+
+/**
+ * control_request - answer one request
+ * @text: the request, JSON
+ * @len: its length
+ * @tb: where the reply goes, with a newline at its end
+ */
+void control_request(const char *text, size_t len, struct textbuf *tb)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(4);
+	struct json_object *req = NULL;
+	const char *command = NULL;
+
+	if (tokener && len < REQUEST_MAX)
+		req = json_tokener_parse_ex(tokener, text, (int)len);
+	if (json_object_is_type(req, json_type_object))
+		command = qmp_string(req, "command");
+	out_open(tb, NULL, '{');
+	if (command)
+		dispatch(command, req, tb);
+	else
+		fail(tb, "not a request");
+	out_close(tb, '}');
+	textbuf_printf(tb, "\n");
+	if (tb->overflow) {
+		textbuf_init(tb, tb->data, tb->size);
+		textbuf_printf(tb, "{\"ok\":false,\"error\":\"the reply is too long\"}\n");
+	}
+	json_object_put(req);
+	if (tokener)
+		json_tokener_free(tokener);
+}
+
+static void drop_client(void)
+{
+	int fd = client.fd;
+
+	loop_remove(&client);
+	if (fd >= 0)
+		close(fd);
+	loop_change(&listener, EPOLLIN);
+}
+
+static void send_reply(void)
+{
+	ssize_t n;
+
+	n = send(client.fd, reply.data + reply_sent, reply.len - reply_sent,
+		 MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		drop_client();
+		return;
+	}
+	reply_sent += n > 0 ? (size_t)n : 0;
+	if (reply_sent == reply.len)
+		drop_client();
+	else
+		loop_change(&client, EPOLLOUT);
+}
+
+static void client_ready(struct source *source, uint32_t events)
+{
+	char *end;
+	ssize_t n;
+
+	if (reply.len) {
+		if (events & (EPOLLERR | EPOLLHUP))
+			drop_client();
+		else
+			send_reply();
+		return;
+	}
+	n = recv(source->fd, request + request_len, sizeof(request) - 1 - request_len,
+		 MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		drop_client();
+		return;
+	}
+	request_len += (size_t)n;
+	request[request_len] = '\0';
+	end = memchr(request, '\n', request_len);
+	if (!end && request_len < sizeof(request) - 1)
+		return;
+	control_request(request, end ? (size_t)(end - request) : request_len, &reply);
+	send_reply();
+}
+
+static bool allowed(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	gid_t groups[64];
+	socklen_t size = sizeof(groups);
+	size_t i;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return false;
+	if (cred.uid == 0 || cred.uid == geteuid())
+		return true;
+	if (allowed_group == (gid_t)-1)
+		return false;
+	if (cred.gid == allowed_group)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size))
+		return false;
+	for (i = 0; i < size / sizeof(groups[0]); i++)
+		if (groups[i] == allowed_group)
+			return true;
+	return false;
+}
+
+static void listener_ready(struct source *source, uint32_t events)
+{
+	int fd;
+
+	(void)events;
+	if (client.fd >= 0)
+		return;
+	fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (!allowed(fd)) {
+		log_warn("event=refused reason=\"peer may not use the control socket\"");
+		close(fd);
+		return;
+	}
+	request_len = 0;
+	reply_sent = 0;
+	textbuf_init(&reply, reply_data, sizeof(reply_data));
+	client.ready = client_ready;
+	client_ms = now_ms();
+	if (loop_add(&client, fd, EPOLLIN))
+		close(fd);
+	else
+		loop_change(&listener, 0);
+}
+
+/**
+ * control_open - listen
+ * @config: names socket and group
+ *
+ * A socket that nobody listens on is replaced; one in use is not.
+ *
+ * Return: 0, or -errno.
+ */
+int control_open(const struct config *config)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const struct group *group;
+	mode_t mask;
+	int fd, err = 0;
+
+	if (!copy_string(addr.sun_path, sizeof(addr.sun_path), config->control_socket))
+		return -ENAMETOOLONG;
+	if (config->control_group[0]) {
+		group = getgrnam(config->control_group);
+		if (!group)
+			return -ENOENT;
+		allowed_group = group->gr_gid;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		close(fd);
+		return -EADDRINUSE;
+	}
+	unlink(addr.sun_path);
+	mask = umask(0117);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 16))
+		err = -errno;
+	umask(mask);
+	if (!err && config->control_group[0] &&
+	    chown(addr.sun_path, (uid_t)-1, allowed_group))
+		log_warn("event=control-group-not-set reason=\"%s\"", strerror(errno));
+	listener.ready = listener_ready;
+	if (!err)
+		err = loop_add(&listener, fd, EPOLLIN);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	copy_string(socket_path, sizeof(socket_path), config->control_socket);
+	return 0;
+}
+
+/**
+ * control_tick - drop a client that takes too long
+ * @time_ms: the time now
+ */
+void control_tick(uint64_t time_ms)
+{
+	if (client.fd >= 0 && sub_floor(time_ms, client_ms) > CLIENT_MS)
+		drop_client();
+}
+
+/**
+ * control_close - stop listening and remove the socket
+ */
+void control_close(void)
+{
+	int fd = listener.fd;
+
+	drop_client();
+	loop_remove(&listener);
+	if (fd >= 0) {
+		close(fd);
+		unlink(socket_path);
+	}
+}

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What ties guests, pressure and policy together: guests come and go, signs of
+ * pressure are collected, the policy decides once a second or at once when
+ * pressure comes, and its actions go out and are logged with their inputs.
+ */
+#include "engine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "log.h"
+#include "metrics.h"
+#include "proc.h"
+#include "state.h"
+
+struct engine engine;
+
+static struct slot *slot_of(struct source *source)
+{
+	return source->data;
+}
+
+static void drop_session(struct slot *slot, int err, uint64_t time_ms)
+{
+	loop_remove(&slot->source);
+	guest_fail(&slot->guest, err, time_ms);
+	/* A socket that is no longer there takes its guest along. */
+	if (slot->guest.found && err == -ENOENT) {
+		log_info("event=gone guest=%s socket=%s",
+			 slot->guest.name[0] ? slot->guest.name : "-", slot->guest.path);
+		guest_free(&slot->guest);
+		engine.state_changed = true;
+	}
+}
+
+/* Ask for write readiness only while something waits to be written. */
+static void watch(struct slot *slot)
+{
+	if (slot->source.fd >= 0)
+		loop_change(&slot->source, slot->guest.qmp.out_len ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void slot_ready(struct source *source, uint32_t events)
+{
+	struct slot *slot = slot_of(source);
+	uint64_t seq = slot->guest.stats_seq, actual = slot->guest.actual;
+	uint64_t now = now_ms();
+	int err = 0;
+
+	if (events & EPOLLOUT)
+		err = qmp_flush(&slot->guest.qmp);
+	if (!err && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		err = guest_input(&slot->guest, now);
+	if (err) {
+		drop_session(slot, err, now);
+		return;
+	}
+	watch(slot);
+	/* News of a guest that has a balloon may be a sign of need. */
+	if ((seq != slot->guest.stats_seq || actual != slot->guest.actual) &&
+	    slot->guest.actual < slot->guest.ram)
+		engine.step_wanted = true;
+}
+
+static struct slot *find_path(const char *path)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine.nr; i++)
+		if (engine.slots[i].guest.used && !strcmp(engine.slots[i].guest.path, path))
+			return &engine.slots[i];
+	return NULL;
+}
+
+static void add_guest(const char *path, bool found)
+{
+	struct slot *slot;
+	unsigned int i;
+
+	if (strlen(path) >= GUEST_PATH_MAX) {
+		log_warn("event=ignored socket=%s reason=\"path too long for a socket\"", path);
+		return;
+	}
+	for (i = 0; i < engine.nr && engine.slots[i].guest.used;)
+		i++;
+	if (i == POLICY_MAX_GUESTS) {
+		log_warn("event=ignored socket=%s reason=\"more than %d guests\"", path,
+			 POLICY_MAX_GUESTS);
+		return;
+	}
+	if (i == engine.nr)
+		engine.nr++;
+	slot = &engine.slots[i];
+	memset(slot, 0, sizeof(*slot));
+	memset(&engine.memory[i], 0, sizeof(engine.memory[i]));
+	slot->source.fd = -1;
+	slot->source.ready = slot_ready;
+	slot->source.data = slot;
+	slot->enabled = true;
+	guest_init(&slot->guest, path, found);
+}
+
+/**
+ * engine_guest_there - a QMP socket has come or gone
+ * @path: the socket
+ * @there: whether it has come
+ */
+void engine_guest_there(const char *path, bool there)
+{
+	struct slot *slot = find_path(path);
+
+	if (there && !slot)
+		add_guest(path, true);
+	else if (there)
+		slot->guest.retry_ms = 0;
+	else if (slot && slot->guest.phase == GUEST_OFF && slot->guest.found)
+		guest_free(&slot->guest);
+}
+
+/**
+ * engine_add_named - add the guests whose sockets the configuration names
+ */
+void engine_add_named(void)
+{
+	const struct guest_rule *rule = engine.config.rules;
+	unsigned int i;
+
+	for (i = 0; i < engine.config.nr_rules; i++, rule++)
+		if (rule->socket[0] && !find_path(rule->socket))
+			add_guest(rule->socket, false);
+}
+
+/* A guest is known by name now: configuration and saved state apply. */
+static void adopt(struct slot *slot, uint64_t time_ms)
+{
+	struct policy_memory *m = &engine.memory[slot - engine.slots];
+	const struct guest *g = &slot->guest;
+	const struct saved_guest *saved = NULL;
+
+	if (!slot->adopted) {
+		config_rule(&engine.config, g->name, g->uuid, g->path, &slot->rule);
+		slot->enabled = slot->rule.automatic;
+		saved = state_find(g->name, g->uuid);
+	}
+	if (slot->pid != g->pid || slot->pid_start != g->pid_start || !slot->adopted)
+		memset(m, 0, sizeof(*m));
+	slot->adopted = true;
+	slot->pid = g->pid;
+	slot->pid_start = g->pid_start;
+	engine.state_changed = true;
+	if (!saved)
+		return;
+	slot->enabled = saved->enabled;
+	slot->hold_max = saved->hold_max;
+	if (!g->pid || saved->pid != g->pid || saved->pid_start != g->pid_start ||
+	    !saved->target || saved->target > g->ram)
+		return;
+	slot->manual = saved->manual;
+	m->target = saved->target;
+	m->lowest = g->actual;
+	m->last_actual = g->actual;
+	m->settled = false;
+	m->changed_ms = time_ms;
+	m->progress_ms = time_ms;
+	m->reset_seq = g->reset_seq;
+	log_info("event=resumed guest=%s target=%" PRIu64 " actual=%" PRIu64, g->name,
+		 m->target, g->actual);
+}
+
+/**
+ * engine_rules_changed - the configuration was read again
+ */
+void engine_rules_changed(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine.nr; i++) {
+		struct slot *slot = &engine.slots[i];
+
+		if (slot->guest.used && slot->adopted)
+			config_rule(&engine.config, slot->guest.name, slot->guest.uuid,
+				    slot->guest.path, &slot->rule);
+	}
+	engine_add_named();
+}
+
+/**
+ * engine_find - look a guest up
+ * @name: its name, UUID or socket
+ *
+ * Return: its slot, or NULL.
+ */
+struct slot *engine_find(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine.nr; i++) {
+		struct slot *slot = &engine.slots[i];
+
+		if (slot->guest.used && *name &&
+		    (!strcmp(slot->guest.name, name) || !strcmp(slot->guest.uuid, name) ||
+		     !strcmp(slot->guest.path, name)))
+			return slot;
+	}
+	return NULL;
+}
+
+/**
+ * engine_can_act - whether there is a guest that could be asked for something
+ *
+ * Return: true if the statistics of at least one guest are in.
+ */
+bool engine_can_act(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine.nr; i++)
+		if (engine.slots[i].guest.used && engine.result.verdict[i].stats_usable)
+			return true;
+	return false;
+}
+
+/**
+ * engine_pressure - note a sign of pressure
+ * @level: what it says
+ * @source: where it came from, for the log
+ */
+void engine_pressure(enum level level, const char *source)
+{
+	engine.events[level]++;
+	engine.host.events[level]++;
+	engine.step_wanted = true;
+	if (level_event(&engine.level, level, now_ms()))
+		log_info("event=pressure level=%s source=%s available=%" PRIu64 " headroom=%" PRId64,
+			 level_name(level), source, engine.sample.available,
+			 engine.sample.headroom == UNSET ? -1 : (int64_t)engine.sample.headroom);
+}
+
+/**
+ * engine_inject - act as if there had been pressure
+ * @level: of this level
+ * @count: so many events
+ */
+void engine_inject(enum level level, unsigned int count)
+{
+	engine.injected[level] += count;
+	engine.host.injected[level] += count;
+	engine.step_wanted = true;
+	level_event(&engine.level, level, now_ms());
+	log_info("event=inject level=%s count=%u", level_name(level), count);
+}
+
+static bool wants_brisk(unsigned int i)
+{
+	const struct slot *slot = &engine.slots[i];
+	const struct policy_memory *m = &engine.memory[i];
+
+	return engine.level.now > LEVEL_NONE || slot->guest.actual < slot->guest.ram ||
+	       (m->target && m->target < slot->guest.ram) || slot->rule.rightsize;
+}
+
+static void observe(unsigned int i, uint64_t time_ms)
+{
+	struct policy_guest *g = &engine.guests[i];
+	struct slot *slot = &engine.slots[i];
+
+	memset(g, 0, sizeof(*g));
+	if (!slot->guest.used)
+		return;
+	guest_observe(&slot->guest, g, time_ms);
+	if (!slot->adopted)
+		g->absent = g->absent == WHY_NONE ? WHY_PROBING : g->absent;
+	g->enabled = slot->enabled && !engine.suspended;
+	g->min = amount_of(&slot->rule.min, g->ram);
+	g->max = amount_of(&slot->rule.max, g->ram);
+	g->shares = slot->rule.shares;
+	g->band = slot->rule.band;
+	g->pulse = (enum pulse_mode)slot->rule.pulse;
+	g->rightsize = slot->rule.rightsize;
+	g->manual = slot->manual;
+	g->request = slot->request;
+	g->hold_max = slot->hold_max;
+}
+
+static void fill_host(struct policy_host *host, uint64_t time_ms)
+{
+	host->time_ms = time_ms;
+	host->level = engine.level.now;
+	host->level_since_ms = engine.level.since_ms;
+	host->headroom = engine.sample.headroom;
+	host->headroom_low = engine.sample.headroom_low;
+}
+
+static void log_action(unsigned int i, const struct policy_action *a)
+{
+	const struct policy_verdict *v = &engine.result.verdict[i];
+	const struct policy_guest *g = &engine.guests[i];
+
+	log_info("event=%s guest=%s why=%s from=%" PRIu64 " to=%" PRIu64 " level=%s free=%" PRIu64
+		 " cache=%" PRIu64 " need=%" PRIu64 " slack=%" PRIu64 " rss=%" PRId64
+		 " floor=%" PRIu64 " reporting=%s%s",
+		 a->kind == POLICY_TAKE ? "take" : "give", engine.slots[i].guest.name,
+		 why_name(a->why), g->actual, a->target, level_name(engine.host.level), v->free,
+		 v->cache, v->need, v->slack, g->charged == UNSET ? -1 : (int64_t)g->charged,
+		 v->floor, g->reporting ? "yes" : "no", engine.dry_run ? " dry_run=yes" : "");
+}
+
+static void count_action(struct slot *slot, const struct policy_action *a, uint64_t actual,
+			 uint64_t time_ms)
+{
+	if (a->kind == POLICY_TAKE) {
+		slot->takes++;
+		slot->taken_bytes += sub_floor(actual, a->target);
+	} else {
+		slot->gives++;
+		slot->given_bytes += sub_floor(a->target, actual);
+	}
+	slot->pulled += a->why == WHY_PULLED;
+	slot->stuck += a->why == WHY_UNSTICK;
+	slot->last_why = a->why;
+	slot->last_ms = time_ms;
+}
+
+static void carry_out(unsigned int i, const struct policy_memory *before, uint64_t time_ms)
+{
+	const struct policy_action *a = &engine.result.action[i];
+	const struct policy_verdict *v = &engine.result.verdict[i];
+	struct slot *slot = &engine.slots[i];
+	int err;
+
+	if (v->hurt != WHY_NONE && !slot->needy)
+		log_info("event=need guest=%s why=%s actual=%" PRIu64 " free=%" PRIu64
+			 " need=%" PRIu64, slot->guest.name, why_name(v->hurt),
+			 engine.guests[i].actual, v->free, v->need);
+	slot->needy = v->hurt != WHY_NONE;
+	if (a->kind == POLICY_NOTHING)
+		return;
+	log_action(i, a);
+	if (engine.dry_run) {
+		/* Nothing was asked for: keep what was, but not the rate limits. */
+		engine.memory[i].target = before->target;
+		engine.memory[i].lowest = before->lowest;
+		engine.memory[i].settled = before->settled;
+		engine.memory[i].pulsing = false;
+		return;
+	}
+	count_action(slot, a, engine.guests[i].actual, time_ms);
+	engine.state_changed = true;
+	guest_set_target(&slot->guest, a->target);
+	err = guest_work(&slot->guest, time_ms);
+	if (err)
+		drop_session(slot, err, time_ms);
+	else
+		watch(slot);
+}
+
+/**
+ * engine_step - let the policy decide, and do what it says
+ * @time_ms: the time now
+ */
+void engine_step(uint64_t time_ms)
+{
+	static struct policy_memory before[POLICY_MAX_GUESTS];
+	unsigned int i;
+
+	engine.step_wanted = false;
+	for (i = 0; i < engine.nr; i++)
+		observe(i, time_ms);
+	fill_host(&engine.host, time_ms);
+	memcpy(before, engine.memory, engine.nr * sizeof(before[0]));
+	policy_step(&engine.config.policy, &engine.host, engine.guests, engine.memory,
+		    engine.nr, &engine.result);
+	for (i = 0; i < engine.nr; i++) {
+		if (!engine.slots[i].guest.used)
+			continue;
+		carry_out(i, &before[i], time_ms);
+		engine.slots[i].request = 0;
+	}
+	if (engine.result.no_donors && !engine.no_donors++)
+		log_warn("event=no-donors level=%s", level_name(engine.host.level));
+	if (!engine.result.no_donors && engine.level.now == LEVEL_NONE)
+		engine.no_donors = 0;
+	memset(engine.host.events, 0, sizeof(engine.host.events));
+	memset(engine.host.injected, 0, sizeof(engine.host.injected));
+}
+
+/**
+ * engine_plan - what the policy would do, without doing it
+ * @level: as if there were a sign of this level now; NULL: as things are
+ * @result: where the result goes
+ * @time_ms: the time now
+ */
+void engine_plan(const enum level *level, struct policy_result *result, uint64_t time_ms)
+{
+	static struct policy_memory scratch[POLICY_MAX_GUESTS];
+	struct policy_host host = engine.host;
+	unsigned int i;
+
+	for (i = 0; i < engine.nr; i++)
+		observe(i, time_ms);
+	fill_host(&host, time_ms);
+	if (level && *level > LEVEL_NONE) {
+		host.level = max_u64(host.level, *level);
+		host.injected[*level] = 1;
+	}
+	memcpy(scratch, engine.memory, engine.nr * sizeof(scratch[0]));
+	policy_step(&engine.config.policy, &host, engine.guests, scratch, engine.nr, result);
+}
+
+static void update_cgroup(struct slot *slot)
+{
+	const char *dirs[2];
+	unsigned int nr = 0;
+
+	if (engine.config.cgroup[0])
+		dirs[nr++] = engine.config.cgroup;
+	if (engine.config.cgroup_memory[0])
+		dirs[nr++] = engine.config.cgroup_memory;
+	slot->guest.outside = nr && !proc_in_cgroup(slot->guest.pid, dirs, nr);
+}
+
+static void tick_guest(unsigned int i, uint64_t time_ms)
+{
+	struct slot *slot = &engine.slots[i];
+	struct guest *g = &slot->guest;
+	uint64_t refresh = g->refresh_ms;
+	int err;
+
+	if (g->phase == GUEST_OFF) {
+		if (time_ms < g->retry_ms)
+			return;
+		err = guest_connect(g, time_ms);
+		if (!err && loop_add(&slot->source, g->qmp.fd, EPOLLIN))
+			err = -ENOMEM;
+		if (err) {
+			if (g->phase != GUEST_OFF)
+				guest_fail(g, err, time_ms);
+			if (g->found && err == -ENOENT)
+				guest_free(g);
+			return;
+		}
+	}
+	err = guest_tick(g, wants_brisk(i), engine.config.idle_interval_ms / 1000, time_ms);
+	if (err) {
+		drop_session(slot, err, time_ms);
+		return;
+	}
+	if (g->phase == GUEST_READY) {
+		bool other = slot->pid != g->pid || slot->pid_start != g->pid_start;
+
+		if (!slot->adopted || other)
+			adopt(slot, time_ms);
+		if (other || refresh != g->refresh_ms)
+			update_cgroup(slot);
+	}
+	watch(slot);
+}
+
+/**
+ * engine_tick - once a second: sample, poll, decide, save
+ * @time_ms: the time now
+ */
+void engine_tick(uint64_t time_ms)
+{
+	unsigned int i;
+	int err;
+
+	pressure_sample(&engine.sample);
+	if (engine.sample.level > LEVEL_NONE)
+		engine_pressure(engine.sample.level, engine.sample.floor);
+	if (level_tick(&engine.level, time_ms, engine.config.quiet_ms))
+		log_info("event=relief level=%s", level_name(engine.level.now));
+	for (i = 0; i < engine.nr; i++)
+		if (engine.slots[i].guest.used)
+			tick_guest(i, time_ms);
+	engine_step(time_ms);
+	if (engine.state_changed && !engine.dry_run) {
+		err = state_save(engine.config.run_dir);
+		if (err)
+			log_warn("event=state-not-saved reason=\"%s\"", strerror(-err));
+		engine.state_changed = false;
+	}
+	if (engine.config.metrics_file[0] && time_ms >= engine.metrics_ms) {
+		engine.metrics_ms = time_ms + engine.config.metrics_interval_ms;
+		err = metrics_write(engine.config.metrics_file);
+		if (err)
+			log_warn("event=metrics-not-written reason=\"%s\"", strerror(-err));
+	}
+}
+
+/**
+ * engine_release - give everything back, when the daemon ends
+ * @time_ms: the time now
+ *
+ * The loop has to run on until the commands have gone out.
+ */
+void engine_release(uint64_t time_ms)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine.nr; i++) {
+		struct slot *slot = &engine.slots[i];
+		struct policy_memory *m = &engine.memory[i];
+
+		if (!slot->guest.used || guest_absent(&slot->guest) != WHY_NONE ||
+		    !slot->guest.has_device || !m->target || m->target >= engine.guests[i].max)
+			continue;
+		m->target = engine.guests[i].max;
+		log_info("event=give guest=%s why=%s to=%" PRIu64, slot->guest.name,
+			 why_name(WHY_RELEASE), m->target);
+		guest_set_target(&slot->guest, m->target);
+		guest_work(&slot->guest, time_ms);
+		watch(slot);
+	}
+	engine.state_changed = true;
+}
+
+/**
+ * engine_close - end all sessions
+ */
+void engine_close(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine.nr; i++) {
+		loop_remove(&engine.slots[i].source);
+		if (engine.slots[i].guest.used)
+			guest_free(&engine.slots[i].guest);
+	}
+	engine.nr = 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's state, and what ties guests, pressure and policy together. */
+#ifndef AUTOBALLOON_ENGINE_H
+#define AUTOBALLOON_ENGINE_H
+
+#include "config.h"
+#include "guest.h"
+#include "loop.h"
+#include "policy.h"
+#include "pressure.h"
+
+/* A guest with what the daemon keeps about it. */
+struct slot {
+	struct guest guest;
+	struct source source;
+	struct guest_rule rule;		/* what is configured for it */
+	bool adopted;			/* rule and saved state have been applied */
+	pid_t pid;			/* the QEMU that the policy's memory is about */
+	uint64_t pid_start;
+	/* the administrator's word */
+	bool enabled;
+	bool manual;
+	uint64_t request;
+	uint64_t hold_max;
+	/* counters */
+	uint64_t takes, gives;
+	uint64_t taken_bytes, given_bytes;
+	uint64_t pulled, stuck;
+	enum why last_why;		/* of the last action */
+	uint64_t last_ms;
+	bool needy;			/* its need was logged */
+};
+
+struct engine {
+	struct config config;
+	struct slot slots[POLICY_MAX_GUESTS];
+	unsigned int nr;		/* slots in use or used before */
+	struct policy_guest guests[POLICY_MAX_GUESTS];
+	struct policy_memory memory[POLICY_MAX_GUESTS];
+	struct policy_result result;
+	struct policy_host host;
+	struct level_state level;
+	struct pressure_sample sample;
+	bool dry_run;
+	bool suspended;			/* automatic work is off for all guests */
+	bool state_changed;
+	bool step_wanted;		/* do not wait for the tick */
+	uint64_t events[NR_LEVELS];	/* ever */
+	uint64_t injected[NR_LEVELS];	/* ever */
+	uint64_t no_donors;
+	uint64_t started_ms;
+	uint64_t metrics_ms;
+};
+
+extern struct engine engine;
+
+void engine_guest_there(const char *path, bool there);
+void engine_add_named(void);
+void engine_pressure(enum level level, const char *source);
+void engine_inject(enum level level, unsigned int count);
+void engine_tick(uint64_t time_ms);
+void engine_step(uint64_t time_ms);
+void engine_plan(const enum level *level, struct policy_result *result, uint64_t time_ms);
+struct slot *engine_find(const char *name);
+bool engine_can_act(void);
+void engine_rules_changed(void);
+void engine_release(uint64_t time_ms);
+void engine_close(void);
+
+#endif

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * autoballoond: automatic ballooning for QEMU guests.
+ *
+ * Options, signals, the tick, and the order in which things start and stop.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "discover.h"
+#include "engine.h"
+#include "log.h"
+#include "notify.h"
+#include "state.h"
+
+#define DEFAULT_CONFIG "/etc/autoballoon.conf"
+#define HEAP_BYTES (2 * 1024 * 1024)
+#define RELEASE_MS 2000
+
+const char *argp_program_version = "autoballoond 1.0";
+
+struct options {
+	const char *config;
+	bool config_given;
+	bool check;
+	bool print;
+	bool dry_run;
+	bool debug;
+	const char *inject;
+};
+
+static struct options opts = { .config = DEFAULT_CONFIG };
+static bool ending;
+
+static const struct argp_option option_list[] = {
+	{ "config", 'c', "FILE", 0, "Read FILE instead of " DEFAULT_CONFIG, 0 },
+	{ "check-config", 'C', NULL, 0, "Check the configuration and exit", 0 },
+	{ "print-config", 'p', NULL, 0, "Print the configuration with all defaults and exit", 0 },
+	{ "dry-run", 'n', NULL, 0, "Decide and log, but send nothing", 0 },
+	{ "inject-pressure", 'i', "LEVEL", 0, "Act once at start as if there were pressure", 0 },
+	{ "debug", 'd', NULL, 0, "Log more", 0 },
+	{ 0 }
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	enum level level;
+
+	switch (key) {
+	case 'c':
+		opts.config = arg;
+		opts.config_given = true;
+		return 0;
+	case 'C':
+		opts.check = true;
+		return 0;
+	case 'p':
+		opts.print = true;
+		return 0;
+	case 'n':
+		opts.dry_run = true;
+		return 0;
+	case 'i':
+		if (level_parse(arg, &level) || level == LEVEL_NONE)
+			argp_error(state, "the level must be low, medium or critical");
+		opts.inject = arg;
+		return 0;
+	case 'd':
+		opts.debug = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!strcmp(arg, "run"))
+			return 0;
+		argp_error(state, "unknown command \"%s\"", arg);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.options = option_list,
+	.parser = parse_option,
+	.args_doc = "[run]",
+	.doc = "Automatic ballooning for QEMU guests: takes memory from guests while the host is "
+	       "short of it, and gives it back when a guest needs it.",
+};
+
+static bool read_config(struct config *config)
+{
+	config_defaults(config);
+	if (!opts.config_given && access(opts.config, F_OK))
+		return !config_check(config);
+	return !config_read(config, opts.config);
+}
+
+/* New limits, amounts and rules; what is open stays open. */
+static void reload(void)
+{
+	static struct config fresh;
+
+	if (!read_config(&fresh)) {
+		log_error("event=reload-failed reason=\"%s\"", fresh.error);
+		return;
+	}
+	engine.config = fresh;
+	engine.dry_run = fresh.dry_run || opts.dry_run;
+	engine_rules_changed();
+	log_info("event=reloaded file=%s", opts.config);
+}
+
+static void signal_ready(struct source *source, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP) {
+		notify("RELOADING=1");
+		reload();
+		notify("READY=1");
+	} else {
+		log_info("event=ending signal=%s", strsignal((int)info.ssi_signo));
+		ending = true;
+	}
+}
+
+/* Waits for the first guest whose statistics are in: before, nothing would happen. */
+static void inject_once(void)
+{
+	enum level level;
+
+	if (!level_parse(opts.inject, &level))
+		engine_inject(level, 1);
+	opts.inject = NULL;
+}
+
+static void timer_ready(struct source *source, uint32_t events)
+{
+	uint64_t expired, now = now_ms();
+
+	(void)events;
+	if (read(source->fd, &expired, sizeof(expired)) < 0)
+		return;
+	discover_tick();
+	pressure_tick();
+	control_tick(now);
+	if (opts.inject && engine_can_act())
+		inject_once();
+	engine_tick(now);
+	notify("WATCHDOG=1");
+}
+
+static int open_signals(struct source *source)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	source->ready = signal_ready;
+	return fd < 0 ? -errno : loop_add(source, fd, EPOLLIN);
+}
+
+static int open_timer(struct source *source)
+{
+	static const struct itimerspec second = { { 1, 0 }, { 0, 1000000 } };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	if (fd < 0 || timerfd_settime(fd, 0, &second, NULL))
+		return -errno;
+	source->ready = timer_ready;
+	return loop_add(source, fd, EPOLLIN);
+}
+
+/*
+ * The daemon must work while the host has no memory: its pages stay in RAM, and
+ * the heap is grown now and never shrunk.
+ */
+static void secure_memory(void)
+{
+	void *heap;
+
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
+	mallopt(M_TOP_PAD, 1024 * 1024);
+	heap = malloc(HEAP_BYTES);
+	if (heap)
+		memset(heap, 1, HEAP_BYTES);
+	free(heap);
+	if (engine.config.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE))
+		log_warn("event=memory-not-locked reason=\"%s\"", strerror(errno));
+}
+
+static int start(struct source *signals, struct source *timer)
+{
+	const struct config *c = &engine.config;
+	int err;
+
+	if (mkdir(c->run_dir, 0755) && errno != EEXIST) {
+		log_error("event=start-failed directory=%s reason=\"%s\"", c->run_dir,
+			  strerror(errno));
+		return -errno;
+	}
+	err = loop_open();
+	if (!err)
+		err = open_signals(signals);
+	if (!err)
+		err = open_timer(timer);
+	if (err) {
+		log_error("event=start-failed reason=\"%s\"", strerror(-err));
+		return err;
+	}
+	err = control_open(c);
+	if (err) {
+		log_error("event=start-failed socket=%s reason=\"%s\"", c->control_socket,
+			  strerror(-err));
+		return err;
+	}
+	state_load(c->run_dir);
+	secure_memory();
+	engine_add_named();
+	err = discover_open(c, engine_guest_there);
+	if (err) {
+		log_error("event=start-failed reason=\"%s\"", strerror(-err));
+		return err;
+	}
+	if (pressure_open(c, engine_pressure))
+		log_warn("event=no-pressure-source reason=\"%s\"", pressure_problem());
+	return 0;
+}
+
+/* Let what was given back go out; a guest that hangs must not hold up the end. */
+static void release(void)
+{
+	uint64_t end = now_ms() + RELEASE_MS;
+	bool busy = true;
+	unsigned int i;
+
+	engine_release(now_ms());
+	while (busy && now_ms() < end) {
+		loop_run_once(50);
+		busy = false;
+		for (i = 0; i < engine.nr; i++) {
+			const struct guest *g = &engine.slots[i].guest;
+
+			busy |= g->used && g->phase == GUEST_READY &&
+				(g->in_flight == CMD_BALLOON || g->wants & (1U << CMD_BALLOON));
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct source signals = { .fd = -1 }, timer = { .fd = -1 };
+	int err;
+
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	if (!read_config(&engine.config)) {
+		fprintf(stderr, "autoballoond: %s\n", engine.config.error);
+		return EXIT_FAILURE;
+	}
+	if (opts.print)
+		config_print(&engine.config, stdout);
+	if (opts.check || opts.print)
+		return EXIT_SUCCESS;
+	log_setup(opts.debug || engine.config.debug ? LOG_PRIO_DEBUG : LOG_PRIO_INFO);
+	engine.dry_run = engine.config.dry_run || opts.dry_run;
+	engine.started_ms = now_ms();
+	if (start(&signals, &timer))
+		return EXIT_FAILURE;
+	engine_tick(now_ms());
+	notify("READY=1");
+	log_info("event=started version=1.0 amounts=%s dry_run=%s", engine.config.amounts,
+		 engine.dry_run ? "yes" : "no");
+
+	while (!ending) {
+		err = loop_run_once(-1);
+		if (err) {
+			log_error("event=loop-failed reason=\"%s\"", strerror(-err));
+			return EXIT_FAILURE;
+		}
+		if (engine.step_wanted)
+			engine_step(now_ms());
+	}
+
+	notify("STOPPING=1");
+	if (engine.config.release_on_exit && !engine.dry_run)
+		release();
+	if (!engine.dry_run)
+		state_save(engine.config.run_dir);
+	pressure_close();
+	discover_close();
+	control_close();
+	engine_close();
+	loop_close();
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What /proc says about QEMU. A process id is used only together with the
+ * start time it had when the session began, so that a reused id is noticed.
+ */
+#include "proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util.h"
+
+/**
+ * proc_start_time - when a process was started
+ * @pid: the process
+ *
+ * Return: clock ticks since boot, or 0.
+ */
+uint64_t proc_start_time(pid_t pid)
+{
+	char path[64], text[1024];
+	const char *p;
+	int field;
+
+	if (pid <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (read_text(path, text, sizeof(text)) < 0)
+		return 0;
+	/* The name may hold anything; the last bracket ends it, field 3 follows. */
+	p = strrchr(text, ')');
+	for (field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p, NULL, 10) : 0;
+}
+
+/**
+ * proc_memory - memory of a process
+ * @pid: the process
+ * @start: its start time, see proc_start_time()
+ * @memory: where the result goes
+ *
+ * Return: 0, or -errno; -ESRCH if the process is another one by now.
+ */
+int proc_memory(pid_t pid, uint64_t start, struct proc_memory *memory)
+{
+	char path[64], text[4096];
+	uint64_t pinned = 0;
+	ssize_t n;
+
+	if (pid <= 0 || proc_start_time(pid) != start)
+		return -ESRCH;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	n = read_text(path, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	if (text_field_u64(text, "RssAnon:", &memory->anon) ||
+	    text_field_u64(text, "RssShmem:", &memory->shmem) ||
+	    text_field_u64(text, "VmLck:", &memory->locked))
+		return -ENOENT;
+	text_field_u64(text, "VmPin:", &pinned);
+	memory->anon *= KIB;
+	memory->shmem *= KIB;
+	memory->locked = max_u64(memory->locked, pinned) * KIB;
+	return 0;
+}
+
+static bool lists_pid(const char *dir, pid_t pid, unsigned int depth)
+{
+	char path[PATH_MAX], line[32];
+	struct dirent *entry;
+	bool found = false;
+	FILE *file;
+	DIR *d;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/cgroup.procs", dir) >= sizeof(path))
+		return false;
+	file = fopen(path, "re");
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strtol(line, NULL, 10) == pid;
+	if (file)
+		fclose(file);
+	d = !found && depth ? opendir(dir) : NULL;
+	while (d && !found && (entry = readdir(d))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) <
+		    sizeof(path))
+			found = lists_pid(path, pid, depth - 1);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/**
+ * proc_in_cgroup - whether a process is in a cgroup or below it
+ * @pid: the process
+ * @dirs: directories of the cgroup, one for each hierarchy it is known in
+ * @nr: how many
+ *
+ * The directories are searched instead of reading /proc/PID/cgroup: that works
+ * in cgroup namespaces too, where the names there are relative.
+ *
+ * Return: whether one of the directories holds the process.
+ */
+bool proc_in_cgroup(pid_t pid, const char *const *dirs, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; pid > 0 && i < nr; i++)
+		if (lists_pid(dirs[i], pid, 4))
+			return true;
+	return false;
+}

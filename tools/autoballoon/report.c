@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The daemon's state as JSON: status, plan and doctor. */
+#include "report.h"
+
+#include "doctor.h"
+#include "engine.h"
+
+static void report_host(struct textbuf *tb)
+{
+	const struct pressure_sample *s = &engine.sample;
+	uint64_t now = now_ms();
+	int level;
+
+	out_string(tb, "level", level_name(engine.level.now));
+	out_u64(tb, "level_for_ms", engine.level.since_ms ?
+		sub_floor(now, engine.level.since_ms) : sub_floor(now, engine.started_ms));
+	out_bool(tb, "dry_run", engine.dry_run);
+	out_bool(tb, "suspended", engine.suspended);
+	out_string(tb, "amounts", engine.config.amounts);
+	out_u64(tb, "uptime_ms", sub_floor(now, engine.started_ms));
+	out_open(tb, "host", '{');
+	out_u64(tb, "total", s->total);
+	out_u64(tb, "available", s->available);
+	out_string(tb, "cgroup", engine.config.cgroup);
+	out_u64(tb, "cgroup_usage", s->usage);
+	out_u64(tb, "cgroup_limit", s->limit);
+	out_u64(tb, "headroom", s->headroom);
+	out_u64(tb, "headroom_low", s->headroom_low);
+	out_u64(tb, "psi_some_us", s->some_us);
+	out_u64(tb, "psi_full_us", s->full_us);
+	out_close(tb, '}');
+	out_open(tb, "events", '{');
+	for (level = LEVEL_LOW; level < NR_LEVELS; level++)
+		out_u64(tb, level_name((enum level)level), engine.events[level]);
+	out_close(tb, '}');
+}
+
+static void report_guest(struct textbuf *tb, unsigned int i)
+{
+	const struct policy_verdict *v = &engine.result.verdict[i];
+	const struct policy_memory *m = &engine.memory[i];
+	const struct policy_guest *o = &engine.guests[i];
+	const struct slot *slot = &engine.slots[i];
+	const struct guest *g = &slot->guest;
+	bool stats = v->stats_usable;
+
+	out_open(tb, NULL, '{');
+	out_string(tb, "name", g->name);
+	out_string(tb, "uuid", g->uuid);
+	out_string(tb, "socket", g->path);
+	out_u64(tb, "pid", g->pid > 0 ? (uint64_t)g->pid : UNSET);
+	out_bool(tb, "connected", guest_absent(g) == WHY_NONE);
+	out_string(tb, "run_state", g->run_state);
+	out_bool(tb, "driver", o->has_driver);
+	out_bool(tb, "reporting_offered", g->offers_reporting);
+	out_bool(tb, "reporting", g->has_reporting);
+	out_u64(tb, "reported_buffers", g->reports);
+	out_bool(tb, "deflate_on_oom", g->has_oom);
+	out_u64(tb, "page_size", g->page_size ? g->page_size : UNSET);
+	out_u64(tb, "ram", g->ram);
+	out_u64(tb, "actual", g->actual);
+	out_u64(tb, "target", m->target ? m->target : UNSET);
+	out_bool(tb, "settled", m->settled);
+	out_bool(tb, "stuck", m->stuck);
+	out_u64(tb, "min", v->low);
+	out_u64(tb, "max", v->high);
+	out_u64(tb, "floor", v->floor);
+	out_u64(tb, "rss", g->rss);
+	out_u64(tb, "free", stats ? v->free : UNSET);
+	out_u64(tb, "cache", stats ? v->cache : UNSET);
+	out_u64(tb, "need", stats ? v->need : UNSET);
+	out_u64(tb, "slack", stats ? v->slack : UNSET);
+	out_u64(tb, "fault_rate", stats ? m->fault_rate : UNSET);
+	out_u64(tb, "stats_age_ms", o->stats_age_ms);
+	out_bool(tb, "enabled", o->enabled);
+	out_bool(tb, "manual", slot->manual);
+	out_u64(tb, "hold", slot->hold_max ? slot->hold_max : UNSET);
+	out_string(tb, "why", why_name(v->why));
+	out_string(tb, "text", why_text(v->why));
+	out_string(tb, "need_sign", why_name(v->hurt));
+	out_u64(tb, "takes", slot->takes);
+	out_u64(tb, "gives", slot->gives);
+	out_string(tb, "last_why", why_name(slot->last_why));
+	out_u64(tb, "last_ms_ago", slot->last_ms ? sub_floor(now_ms(), slot->last_ms) : UNSET);
+	out_close(tb, '}');
+}
+
+/**
+ * report_status - everything that is known
+ * @tb: where to; inside an object
+ */
+void report_status(struct textbuf *tb)
+{
+	unsigned int i;
+
+	report_host(tb);
+	out_open(tb, "guests", '[');
+	for (i = 0; i < engine.nr; i++)
+		if (engine.slots[i].guest.used)
+			report_guest(tb, i);
+	out_close(tb, ']');
+}
+
+/**
+ * report_plan - what would be done and why, without doing it
+ * @tb: where to; inside an object
+ * @level: as if there were a sign of this level now, or NULL
+ */
+void report_plan(struct textbuf *tb, const enum level *level)
+{
+	static struct policy_result result;
+	unsigned int i;
+
+	engine_plan(level, &result, now_ms());
+	out_string(tb, "level", level_name(level ? *level : engine.level.now));
+	out_bool(tb, "no_donors", result.no_donors);
+	out_open(tb, "guests", '[');
+	for (i = 0; i < engine.nr; i++) {
+		static const char *const kinds[] = { "nothing", "take", "give" };
+		const struct policy_action *a = &result.action[i];
+		const struct policy_verdict *v = &result.verdict[i];
+
+		if (!engine.slots[i].guest.used)
+			continue;
+		out_open(tb, NULL, '{');
+		out_string(tb, "name", engine.slots[i].guest.name);
+		out_string(tb, "action", kinds[a->kind]);
+		out_u64(tb, "from", engine.guests[i].actual);
+		out_u64(tb, "to", a->kind == POLICY_NOTHING ? UNSET : a->target);
+		out_u64(tb, "floor", v->floor);
+		out_u64(tb, "slack", v->stats_usable ? v->slack : UNSET);
+		out_u64(tb, "cache", v->stats_usable ? v->cache : UNSET);
+		out_string(tb, "why", why_name(v->why));
+		out_string(tb, "text", why_text(v->why));
+		out_close(tb, '}');
+	}
+	out_close(tb, ']');
+}
+
+static void report_finding(struct textbuf *tb, const char *guest, const struct finding *f)
+{
+	static const char *const severities[] = { "ok", "note", "problem" };
+
+	out_open(tb, NULL, '{');
+	out_string(tb, "guest", guest);
+	out_string(tb, "severity", severities[f->severity]);
+	out_string(tb, "what", f->what);
+	out_string(tb, "text", f->text);
+	out_close(tb, '}');
+}
+
+static void doctor_host(struct textbuf *tb)
+{
+	struct finding f = { SEVERITY_PROBLEM, "psi-missing", NULL };
+	bool armed = pressure_armed(LEVEL_LOW) || pressure_armed(LEVEL_MEDIUM) ||
+		     pressure_armed(LEVEL_CRITICAL);
+	bool guests = false;
+	unsigned int i;
+
+	if (engine.config.source == SOURCE_NONE) {
+		f = (struct finding){ SEVERITY_NOTE, "no-source", "No source of pressure events is "
+				      "configured: only floors and inject." };
+		report_finding(tb, "", &f);
+	} else if (!armed) {
+		f.text = pressure_problem() ? pressure_problem() : "No trigger is armed.";
+		report_finding(tb, "", &f);
+	}
+	if (engine.sample.some_us == UNSET && engine.config.source == SOURCE_PSI) {
+		f = (struct finding){ SEVERITY_PROBLEM, "psi-unreadable", "The PSI file cannot be "
+				      "read: is the kernel booted with psi=1?" };
+		report_finding(tb, "", &f);
+	}
+	if (engine.dry_run) {
+		f = (struct finding){ SEVERITY_NOTE, "dry-run", "Dry run: nothing is sent." };
+		report_finding(tb, "", &f);
+	}
+	if (engine.suspended) {
+		f = (struct finding){ SEVERITY_NOTE, "suspended", "Disabled for all guests." };
+		report_finding(tb, "", &f);
+	}
+	for (i = 0; i < engine.nr; i++)
+		guests |= engine.slots[i].guest.used;
+	if (!guests) {
+		f = (struct finding){ SEVERITY_PROBLEM, "no-guests", "No QMP socket was found. Start "
+				      "QEMU with -qmp unix:DIRECTORY/NAME.qmp,server=on,wait=off." };
+		report_finding(tb, "", &f);
+	}
+}
+
+/**
+ * report_doctor - why nothing happens
+ * @tb: where to; inside an object
+ */
+void report_doctor(struct textbuf *tb)
+{
+	struct finding findings[DOCTOR_MAX];
+	unsigned int i, k, n;
+
+	out_open(tb, "findings", '[');
+	doctor_host(tb);
+	for (i = 0; i < engine.nr; i++) {
+		const struct slot *slot = &engine.slots[i];
+		const char *name = slot->guest.name[0] ? slot->guest.name : slot->guest.path;
+
+		if (!slot->guest.used)
+			continue;
+		n = doctor_guest(&slot->guest, &engine.guests[i], &engine.result.verdict[i],
+				 findings);
+		if (!n) {
+			n = 1;
+			findings[0] = (struct finding){ SEVERITY_OK, "ready", "Nothing stands in "
+							"the way." };
+		}
+		for (k = 0; k < n; k++)
+			report_finding(tb, name, &findings[k]);
+	}
+	out_close(tb, ']');
+}
