@@ -31,6 +31,8 @@
 
 #include <linux/atomic.h>
 #include <linux/balloon_compaction.h>
+#include <linux/balloon_pressure.h>
+#include <linux/irq_work.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -44,6 +46,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "pressure_policy.h"
 #include "size_policy.h"
 
 /* The device counts in 4 KiB pages whatever the guest's page size is. */
@@ -58,8 +61,8 @@
 
 /* Two inflate requests overlap the allocation of one with the wait for another. */
 #define BALLOON_INFLATE_REQUESTS	3U	/* the third is for migration */
-/* What can be taken back at one go without waiting: 64 MiB. */
-#define BALLOON_DEFLATE_REQUESTS	64U
+/* What can be taken back at one go without waiting: 128 MiB. */
+#define BALLOON_DEFLATE_REQUESTS	128U
 
 /* A host silent for this long is worth a line in the log. */
 #define BALLOON_STALL_WARN	(30 * HZ)
@@ -134,6 +137,8 @@ struct balloon_queue {
  * @actual_known: @actual_written holds a value of this life of the device
  * @retry_at: jiffies before which inflation is not tried again
  * @backoff: how long the last failed inflation waits, in jiffies; 0 after success
+ * @inflating_task: the task that allocates pages for the balloon right now; only
+ *	to be compared with
  * @hold: a hold-off is on
  * @hold_until: jiffies at which it ends
  * @hold_length: its length, in jiffies; grows when pressure comes back soon
@@ -148,6 +153,7 @@ struct balloon_size {
 	bool actual_known;
 	unsigned long retry_at;
 	unsigned long backoff;
+	struct task_struct *inflating_task;
 	bool hold;
 	unsigned long hold_until;
 	unsigned long hold_length;
@@ -221,12 +227,57 @@ struct balloon_reporting {
  * @lock: guards @step and @last
  * @step: guest pages given back by the last call
  * @last: jiffies of that call
+ * @nr_released: guest pages given back since probe
  */
 struct balloon_oom {
 	struct notifier_block nb;
 	spinlock_t lock;	/* step, last */
 	unsigned long step;
 	unsigned long last;
+	atomic_long_t nr_released;
+};
+
+/* When the balloon gives pages back by itself. */
+enum balloon_relief {
+	BALLOON_RELIEF_NONE,
+	/* Before the OOM killer would strike. */
+	BALLOON_RELIEF_OOM,
+	/* That, and whenever the guest comes under pressure. */
+	BALLOON_RELIEF_PRESSURE,
+};
+
+/**
+ * struct balloon_pressure - the pressure path (pressure.c)
+ * @watch: events of the allocator
+ * @watching: @watch is registered
+ * @irq_work: takes an event to @work
+ * @pending: 1 from an event until the sample it asks for
+ * @stalls: direct reclaims since the last sample
+ * @work: takes a sample and acts on it
+ * @sampled_at: jiffies of the last sample
+ * @psi_known: the three below are of a sample of this life of the device
+ * @psi_spoilt: the balloon was inflating at some time in the window
+ * @psi_at: jiffies at which the window began
+ * @psi_some_us: PSI's totals at that time
+ * @psi_full_us: PSI's totals at that time
+ * @memory: the policy's
+ * @nr_released: guest pages given back under pressure since probe
+ */
+struct balloon_pressure {
+	struct balloon_pressure_watch watch;
+	bool watching;
+	struct irq_work irq_work;
+	atomic_t pending;
+	atomic_t stalls;
+	struct delayed_work work;
+	unsigned long sampled_at;
+	bool psi_known;
+	bool psi_spoilt;
+	unsigned long psi_at;
+	u64 psi_some_us;
+	u64 psi_full_us;
+	struct balloon_pressure_memory memory;
+	atomic_long_t nr_released;
 };
 
 /* Why the system must not suspend now (wakeup.c). */
@@ -256,6 +307,7 @@ struct balloon_oom {
  * @hints: free page hinting
  * @reporting: free page reporting
  * @oom: the OOM path
+ * @pressure: the pressure path
  * @wake_lock: guards @wake_mask
  * @wake_mask: BALLOON_WAKE_*; the wakeup source is active while it is not 0
  */
@@ -280,6 +332,7 @@ struct virtio_balloon {
 	struct balloon_hints hints;
 	struct balloon_reporting reporting;
 	struct balloon_oom oom;
+	struct balloon_pressure pressure;
 
 	spinlock_t wake_lock;	/* wake_mask */
 	u32 wake_mask;
@@ -324,7 +377,8 @@ int balloon_request_wait(struct virtio_balloon *vb, struct balloon_queue *queue,
 struct balloon_request *balloon_request_answered(struct balloon_queue *queue);
 
 /* pages.c */
-unsigned long balloon_headroom(struct virtio_balloon *vb);
+unsigned long balloon_spare(struct virtio_balloon *vb);
+unsigned long balloon_reserve(struct virtio_balloon *vb);
 unsigned int balloon_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory);
 unsigned int balloon_deflate(struct virtio_balloon *vb, u64 want, bool at_once);
 void balloon_finish(struct virtio_balloon *vb);
@@ -344,6 +398,13 @@ void balloon_size_actual(struct virtio_balloon *vb);
 /* oom.c */
 int balloon_oom_register(struct virtio_balloon *vb);
 void balloon_oom_unregister(struct virtio_balloon *vb);
+
+/* pressure.c */
+enum balloon_relief balloon_relief_mode(struct virtio_balloon *vb);
+void balloon_pressure_init(struct virtio_balloon *vb);
+void balloon_pressure_start(struct virtio_balloon *vb);
+void balloon_pressure_stop(struct virtio_balloon *vb);
+void balloon_pressure_kick(struct virtio_balloon *vb);
 
 /* stats.c */
 void balloon_stats_init(struct virtio_balloon *vb);

@@ -140,6 +140,7 @@ static int balloon_bring_up(struct virtio_balloon *vb)
 	write_poison(vb);
 	virtio_device_ready(vb->vdev);
 
+	balloon_pressure_start(vb);
 	WRITE_ONCE(vb->life, BALLOON_ON);
 	set_quiet(vb, false);
 	if (balloon_has(vb, VIRTIO_BALLOON_F_STATS_VQ))
@@ -168,6 +169,7 @@ static void balloon_take_down(struct virtio_balloon *vb)
 	u32 none = 0;
 
 	set_quiet(vb, true);
+	balloon_pressure_stop(vb);
 	cancel_delayed_work_sync(&vb->size.work);
 	cancel_delayed_work_sync(&vb->hints.work);
 	cancel_work_sync(&vb->stats.work);
@@ -231,6 +233,7 @@ static struct virtio_balloon *balloon_alloc(struct virtio_device *vdev)
 	balloon_stats_init(vb);
 	balloon_hints_init(vb);
 	balloon_reporting_init(vb);
+	balloon_pressure_init(vb);
 	balloon_wakeup_init(vb);
 
 	err = balloon_queue_init(&vb->inflate, BALLOON_INFLATE_REQUESTS);

@@ -19,8 +19,8 @@
 
 #define BALLOON_OOM_PRIORITY	80
 
-#define BALLOON_OOM_STEP_MIN	(SZ_16M >> PAGE_SHIFT)
-#define BALLOON_OOM_STEP_MAX	(SZ_128M >> PAGE_SHIFT)
+#define BALLOON_OOM_STEP_MIN	(SZ_32M >> PAGE_SHIFT)
+#define BALLOON_OOM_STEP_MAX	(SZ_256M >> PAGE_SHIFT)
 #define BALLOON_OOM_SOON	(5 * HZ)
 
 /* How long the host may keep oom_lock waiting when it must be told first. */
@@ -59,8 +59,9 @@ static int balloon_oom_notify(struct notifier_block *nb, unsigned long unused, v
 	/* Whatever the host allows, taking still more would be wrong now. */
 	balloon_size_hold(vb, BALLOON_REASON_OOM);
 
-	if (balloon_is_lent(vb) && got < want)
+	if (balloon_relief_mode(vb) != BALLOON_RELIEF_NONE && got < want)
 		got += balloon_relieve(vb, want - got, BALLOON_OOM_TIMEOUT);
+	atomic_long_add(got, &vb->oom.nr_released);
 
 	trace_virtio_balloon_relief(vb->vdev, BALLOON_REASON_OOM, want, got,
 				    atomic_long_read(&vb->nr_pages));

@@ -46,41 +46,51 @@ static unsigned long watermark_pages(void)
 }
 
 /**
- * balloon_headroom() - how many pages can be given away without harm
+ * balloon_spare() - memory that is free or cheap to free
  * @vb: the balloon
  *
- * What is free above the min watermarks, plus page cache that can be dropped,
- * less a reserve.  A guest that must obey (no DEFLATE_ON_OOM) may swap for its
- * host, so free swap counts for it.
- *
- * Without this bound an impossible target would take the last free page, and the
- * next allocation of anybody would end in the OOM killer.
+ * What is free above the min watermarks, plus page cache that can be dropped.  A
+ * guest that must obey (no DEFLATE_ON_OOM) may swap for its host, so free swap
+ * counts for it.
  *
  * Context: Any.
  * Return: guest pages.
  */
-unsigned long balloon_headroom(struct virtio_balloon *vb)
+unsigned long balloon_spare(struct virtio_balloon *vb)
 {
-	bool lent = balloon_is_lent(vb);
-	unsigned long have, keep, ram;
+	unsigned long have, keep = watermark_pages();
 
 	have = global_zone_page_state(NR_FREE_PAGES);
 	have += global_node_page_state(NR_INACTIVE_FILE);
 	have += global_node_page_state(NR_ACTIVE_FILE) / 2;
-	if (!lent)
+	if (!balloon_is_lent(vb))
 		have += max(get_nr_swap_pages(), 0L);
 
+	return have > keep ? have - keep : 0;
+}
+
+/**
+ * balloon_reserve() - how much of balloon_spare() inflation leaves to the guest
+ * @vb: the balloon
+ *
+ * Without it an impossible target would take the last free page, and the next
+ * allocation of anybody would end in the OOM killer.
+ *
+ * Context: Any.
+ * Return: guest pages.
+ */
+unsigned long balloon_reserve(struct virtio_balloon *vb)
+{
+	bool lent = balloon_is_lent(vb);
+	unsigned long ram = totalram_pages();
+
 	/* The RAM before the balloon took any of it. */
-	ram = totalram_pages();
 	if (!lent)
 		ram += atomic_long_read(&vb->nr_pages);
 
-	keep = watermark_pages();
-	keep += clamp_t(unsigned long,
-			ram / (lent ? BALLOON_RESERVE_SHARE_LENT : BALLOON_RESERVE_SHARE),
-			BALLOON_RESERVE_MIN, BALLOON_RESERVE_MAX);
-
-	return have > keep ? have - keep : 0;
+	return clamp_t(unsigned long,
+		       ram / (lent ? BALLOON_RESERVE_SHARE_LENT : BALLOON_RESERVE_SHARE),
+		       BALLOON_RESERVE_MIN, BALLOON_RESERVE_MAX);
 }
 
 /**
@@ -122,8 +132,8 @@ static void free_request_pages(struct virtio_balloon *vb, struct balloon_request
  * @want: guest pages; one request takes BALLOON_REQUEST_PAGES at most
  * @short_of_memory: set if an allocation failed
  *
- * balloon_page_alloc() tries reclaim once and never hard; balloon_headroom()
- * has to be asked before.
+ * balloon_page_alloc() tries reclaim once and never hard; balloon_spare() has to be
+ * asked before.
  *
  * Context: The size work.  May sleep for memory, not for the host.
  * Return: guest pages sent; 0 also when all requests are out.
@@ -139,6 +149,7 @@ unsigned int balloon_inflate(struct virtio_balloon *vb, u64 want, bool *short_of
 		return 0;
 
 	want = min_t(u64, want, BALLOON_REQUEST_PAGES);
+	WRITE_ONCE(vb->size.inflating_task, current);
 	while (req->nr_pages < want) {
 		page = balloon_page_alloc();
 		if (!page) {
@@ -151,6 +162,8 @@ unsigned int balloon_inflate(struct virtio_balloon *vb, u64 want, bool *short_of
 		if (!balloon_is_lent(vb))
 			adjust_managed_page_count(page, -1);
 	}
+
+	WRITE_ONCE(vb->size.inflating_task, NULL);
 
 	sent = req->nr_pages;
 	if (!sent || balloon_request_send(vb, &vb->inflate, req)) {

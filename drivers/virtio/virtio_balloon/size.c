@@ -102,8 +102,11 @@ static void look(struct virtio_balloon *vb, struct balloon_size_view *view)
 
 	if (vb->no_inflate)
 		view->target = min(view->target, view->held);
-	if (view->target > view->held)
-		view->headroom = balloon_headroom(vb);
+	if (view->target > view->held) {
+		unsigned long spare = balloon_spare(vb), reserve = balloon_reserve(vb);
+
+		view->headroom = spare > reserve ? spare - reserve : 0;
+	}
 }
 
 static void out_of_puff(struct virtio_balloon *vb, u64 missing)
@@ -135,6 +138,8 @@ static bool step(struct virtio_balloon *vb, unsigned long *delay)
 		if (moved)
 			trace_virtio_balloon_size(vb->vdev, BALLOON_REASON_TARGET, moved,
 						  atomic_long_read(&vb->nr_pages), view.target);
+		if (moved)
+			balloon_pressure_kick(vb);
 		if (moved && !short_of_memory)
 			vb->size.backoff = 0;
 	} else if (plan.deflate) {
@@ -229,7 +234,9 @@ void balloon_size_hold(struct virtio_balloon *vb, enum balloon_reason reason)
 	size->hold_until = now + size->hold_length;
 	spin_unlock(&size->lock);
 
-	trace_virtio_balloon_hold(vb->vdev, reason, jiffies_to_msecs(size->hold_length));
+	if (!running)
+		trace_virtio_balloon_hold(vb->vdev, reason,
+					  jiffies_to_msecs(size->hold_length));
 }
 
 /**

@@ -34,6 +34,18 @@ static ssize_t returned_bytes_show(struct device *dev, struct device_attribute *
 }
 static DEVICE_ATTR_RO(returned_bytes);
 
+static ssize_t pressure_bytes_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return emit_pages(buf, atomic_long_read(&to_balloon(dev)->pressure.nr_released));
+}
+static DEVICE_ATTR_RO(pressure_bytes);
+
+static ssize_t oom_bytes_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return emit_pages(buf, atomic_long_read(&to_balloon(dev)->oom.nr_released));
+}
+static DEVICE_ATTR_RO(oom_bytes);
+
 static ssize_t hinted_bytes_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return emit_pages(buf, (u64)READ_ONCE(to_balloon(dev)->hints.nr_blocks) << MAX_PAGE_ORDER);
@@ -60,6 +72,8 @@ static struct attribute *balloon_attrs[] = {
 	&dev_attr_actual_bytes.attr,
 	&dev_attr_target_bytes.attr,
 	&dev_attr_returned_bytes.attr,
+	&dev_attr_pressure_bytes.attr,
+	&dev_attr_oom_bytes.attr,
 	&dev_attr_hinted_bytes.attr,
 	&dev_attr_state.attr,
 	NULL,
