@@ -6,7 +6,6 @@
  * merge into a larger free block.  It holds the rest until SIGTERM.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,10 +19,12 @@
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: fragment --mib N [--piece KIB]\n\n"
+	fprintf(out, "usage: fragment --mib N [--piece KIB] [--anon] [--wait]\n\n"
 		"Fills N MiB of shared memory (memfd), frees every other piece (1024 KiB\n"
 		"unless said otherwise), prints 'fragmented', and on SIGTERM frees the rest\n"
-		"and ends.\n");
+		"and ends.\n\n"
+		"  --anon  anonymous memory instead, without transparent huge pages\n"
+		"  --wait  print 'filled' and free the pieces at a first SIGTERM\n");
 }
 
 int main(int argc, char **argv)
@@ -31,13 +32,15 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "mib", required_argument, NULL, 'm' },
 		{ "piece", required_argument, NULL, 'p' },
+		{ "anon", no_argument, NULL, 'a' },
+		{ "wait", no_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	unsigned long len = 0, piece = MIB;
 	sigset_t term;
 	char *memory;
-	int c, fd, sig;
+	int c, fd = -1, sig, anon = 0, waiting = 0;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
@@ -46,6 +49,12 @@ int main(int argc, char **argv)
 			break;
 		case 'p':
 			piece = strtoul(optarg, NULL, 10) * KIB;
+			break;
+		case 'a':
+			anon = 1;
+			break;
+		case 'w':
+			waiting = 1;
 			break;
 		case 'h':
 			usage(stdout);
@@ -65,20 +74,30 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &term, NULL);
 	setlinebuf(stdout);
 
-	fd = memfd_create("fragment", 0);
-	if (fd < 0 || ftruncate(fd, len)) {
-		perror("fragment: memfd");
-		return 1;
+	if (!anon) {
+		fd = memfd_create("fragment", 0);
+		if (fd < 0 || ftruncate(fd, len)) {
+			perror("fragment: memfd");
+			return 1;
+		}
 	}
-	memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	memory = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		      anon ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED) {
 		perror("fragment: mmap");
 		return 1;
 	}
+	if (anon)
+		madvise(memory, len, MADV_NOHUGEPAGE);
 	memset(memory, 0x5a, len);
+	if (waiting) {
+		printf("filled\n");
+		while (sigwait(&term, &sig))
+			;
+	}
 	for (unsigned long at = 0; at + piece <= len; at += 2 * piece) {
-		if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, piece)) {
-			perror("fragment: fallocate");
+		if (madvise(memory + at, piece, anon ? MADV_DONTNEED : MADV_REMOVE)) {
+			perror("fragment: madvise");
 			return 1;
 		}
 	}

@@ -60,7 +60,7 @@ class Guest:
     kernel       a variant's name (overlay, upstream, debug) or a bzImage's path
     name         directory of its logs under build/vm
     memory       MiB of RAM at boot; smp: number of CPUs
-    numa         MiB of each node, which must sum up to memory
+    numa         MiB of each node; they sum up to memory, and smp is a multiple of their number
     balloon      options of virtio-balloon-pci, None for no device
     cmdline      added to the kernel command line
     max_memory   MiB up to which DIMMs can be plugged (add_dimm)
@@ -220,7 +220,8 @@ class Guest:
         append = f"console=ttyS0 panic={0 if self._restartable else -1} {self._cmdline}"
         command = [accelerators.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
                    "-msg", "timestamp=on", "-name", self.name,
-                   "-m", memory, "-smp", str(self.smp), *self._machine(), *self._acceleration(),
+                   "-m", memory, "-smp", f"{self.smp},sockets={len(self.numa or [1])}",
+                   *self._machine(), *self._acceleration(),
                    "-kernel", self.image, "-initrd", guestroot.for_kernel(self.image),
                    "-append", append.strip(),
                    "-chardev", f"file,id=console,path={self.console_log}",
@@ -255,12 +256,12 @@ class Guest:
             return ["-machine", "pc,memory-backend=ram0",
                     "-object", f"{self._backend},id=ram0,size={self.memory}"]
         options = ["-machine", "pc"]
+        backend = self._backend or "memory-backend-ram"
+        share = self.smp // len(self.numa)
         for node, size in enumerate(self.numa):
-            options += ["-object", f"{self._backend or 'memory-backend-ram'},id=ram{node},"
-                                   f"size={size}M",
+            options += ["-object", f"{backend},id=ram{node},size={size}M",
                         "-numa", f"node,nodeid={node},memdev=ram{node},"
-                                 f"cpus={node % self.smp}" if node < self.smp
-                        else f"node,nodeid={node},memdev=ram{node}"]
+                                 f"cpus={node * share}-{(node + 1) * share - 1}"]
         return options
 
     def _acceleration(self):
