@@ -14,7 +14,10 @@
 #include <linux/page-isolation.h>
 
 /* State lives in the granule map: no page flag says that a block is reported. */
-#define page_reported(page)	false
+static inline bool page_reported(const struct page *page)
+{
+	return false;
+}
 
 #ifdef CONFIG_PAGE_REPORTING
 DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);

@@ -60,7 +60,7 @@
 #else
 #define REPORTING_SECTION_SHIFT	(MAX_PAGE_ORDER + 5)
 #endif
-#define REPORTING_SECTION_PAGES	(1UL << REPORTING_SECTION_SHIFT)
+#define REPORTING_SECTION_PAGES	BIT(REPORTING_SECTION_SHIFT)
 
 /**
  * struct granule_table - the granules of one memory section

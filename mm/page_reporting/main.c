@@ -220,8 +220,8 @@ static struct pass_result run_once(struct page_reporting_dev_info *prdev)
 /* Bring the map to the order that is asked for.  Under pass_lock. */
 static int apply_order(void)
 {
-	unsigned int order = min(READ_ONCE(page_reporting_order),
-				 (unsigned int)pageblock_order);
+	unsigned int order = min_t(unsigned int, READ_ONCE(page_reporting_order),
+				   pageblock_order);
 
 	lockdep_assert_held(&pass_lock);
 	if (READ_ONCE(page_reporting_granule_order) == order)
@@ -431,5 +431,6 @@ static int __init page_reporting_init(void)
 		pr_err("cannot start: %d\n", err);
 	return err;
 }
+
 /* Before any driver registers. */
 subsys_initcall(page_reporting_init);

@@ -199,7 +199,7 @@ static void put_block(unsigned long pfn, unsigned int order)
 	 * Pageblock by pageblock, for one of them may have become isolated
 	 * meanwhile, and the allocator keeps count by migratetype.
 	 */
-	order = min(order, (unsigned int)pageblock_order);
+	order = min_t(unsigned int, order, pageblock_order);
 	for (; pfn < end; pfn += 1UL << order) {
 		struct page *page = pfn_to_page(pfn);
 
