@@ -64,7 +64,8 @@
 /* What can be taken back at one go without waiting: 128 MiB. */
 #define BALLOON_DEFLATE_REQUESTS	128U
 
-/* A host silent for this long is worth a line in the log. */
+/* A host silent for so long may want a reset, or be worth a line in the log. */
+#define BALLOON_STALL_LATE	(5 * HZ)
 #define BALLOON_STALL_WARN	(30 * HZ)
 
 struct virtio_balloon;
@@ -129,6 +130,7 @@ struct balloon_queue {
  * struct balloon_size - the size state machine (size.c)
  * @work: the only place that inflates, follows the host's target and writes
  *	the config field actual
+ * @config_changed: 1 if the device may have something new to say
  * @lock: guards what others than @work write: the hold-off
  * @state: what @work does at present
  * @target: the host's wish when last read, in guest pages
@@ -145,6 +147,7 @@ struct balloon_queue {
  */
 struct balloon_size {
 	struct delayed_work work;
+	atomic_t config_changed;
 	spinlock_t lock;	/* hold, hold_until, hold_length */
 	enum balloon_size_state state;
 	u64 target;
@@ -280,6 +283,18 @@ struct balloon_pressure {
 	atomic_long_t nr_released;
 };
 
+/**
+ * struct balloon_recover - after DEVICE_NEEDS_RESET (recover.c)
+ * @work: resets the device and brings it up again
+ * @delay: jiffies between the two, 0 as long as there was no reset
+ * @up_at: jiffies when the device was last brought up again
+ */
+struct balloon_recover {
+	struct delayed_work work;
+	unsigned long delay;
+	unsigned long up_at;
+};
+
 /* Why the system must not suspend now (wakeup.c). */
 #define BALLOON_WAKE_SIZE_ASKED		BIT(0)
 #define BALLOON_WAKE_SIZE_BUSY		BIT(1)
@@ -308,6 +323,7 @@ struct balloon_pressure {
  * @reporting: free page reporting
  * @oom: the OOM path
  * @pressure: the pressure path
+ * @recover: recovery of the device
  * @wake_lock: guards @wake_mask
  * @wake_mask: BALLOON_WAKE_*; the wakeup source is active while it is not 0
  */
@@ -333,6 +349,7 @@ struct virtio_balloon {
 	struct balloon_reporting reporting;
 	struct balloon_oom oom;
 	struct balloon_pressure pressure;
+	struct balloon_recover recover;
 
 	spinlock_t wake_lock;	/* wake_mask */
 	u32 wake_mask;
@@ -356,6 +373,7 @@ static inline bool balloon_is_lent(const struct virtio_balloon *vb)
 /* main.c */
 bool balloon_queue_work(struct virtio_balloon *vb, struct delayed_work *work,
 			unsigned long delay);
+void balloon_take_down(struct virtio_balloon *vb);
 
 /* request.c */
 int balloon_queue_init(struct balloon_queue *queue, unsigned int nr_requests);
@@ -363,7 +381,7 @@ void balloon_queue_exit(struct balloon_queue *queue);
 void balloon_queue_flush_senders(struct balloon_queue *queue);
 bool balloon_queue_poll(struct balloon_queue *queue);
 void balloon_queue_recall(struct balloon_queue *queue);
-void balloon_queue_check(struct virtio_balloon *vb, struct balloon_queue *queue);
+bool balloon_queue_check(struct virtio_balloon *vb, struct balloon_queue *queue);
 void balloon_queue_answer(struct virtqueue *vq);
 struct balloon_request *balloon_request_get(struct balloon_queue *queue);
 void balloon_request_put(struct balloon_queue *queue, struct balloon_request *req);
@@ -405,6 +423,11 @@ void balloon_pressure_init(struct virtio_balloon *vb);
 void balloon_pressure_start(struct virtio_balloon *vb);
 void balloon_pressure_stop(struct virtio_balloon *vb);
 void balloon_pressure_kick(struct virtio_balloon *vb);
+
+/* recover.c */
+void balloon_recover_init(struct virtio_balloon *vb);
+bool balloon_recover_check(struct virtio_balloon *vb);
+void balloon_recover_stop(struct virtio_balloon *vb);
 
 /* stats.c */
 void balloon_stats_init(struct virtio_balloon *vb);

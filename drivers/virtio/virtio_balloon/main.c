@@ -65,6 +65,7 @@ static void balloon_config_changed(struct virtio_device *vdev)
 {
 	struct virtio_balloon *vb = vdev->priv;
 
+	atomic_set(&vb->size.config_changed, 1);
 	balloon_size_kick(vb);
 	balloon_hints_kick(vb);
 }
@@ -150,8 +151,11 @@ static int balloon_bring_up(struct virtio_balloon *vb)
 	return 0;
 }
 
-/*
- * From a running device to one that is reset and owns nothing, in this order:
+/**
+ * balloon_take_down() - from a running device to one that is reset and owns nothing
+ * @vb: the balloon; nothing happens if its device is off already
+ *
+ * In this order:
  *
  * 1. No new work, and what runs has ended.  The works never wait for the host.
  * 2. Nobody starts a request or kicks a queue any more; a queue must not be kicked
@@ -162,15 +166,18 @@ static int balloon_bring_up(struct virtio_balloon *vb)
  * 5. Those who waited for an answer leave.  Page reporting among them: this is why
  *    the reset comes before page_reporting_unregister(), which waits for it.
  * 6. Pages and queues are freed.
+ *
+ * Context: Process context, sleeps; one caller at a time.
  */
-static void balloon_take_down(struct virtio_balloon *vb)
+void balloon_take_down(struct virtio_balloon *vb)
 {
 	struct virtio_device *vdev = vb->vdev;
 	u32 none = 0;
 
 	set_quiet(vb, true);
-	balloon_pressure_stop(vb);
+	/* The size work starts the pressure work, so it goes first. */
 	cancel_delayed_work_sync(&vb->size.work);
+	balloon_pressure_stop(vb);
 	cancel_delayed_work_sync(&vb->hints.work);
 	cancel_work_sync(&vb->stats.work);
 
@@ -234,6 +241,7 @@ static struct virtio_balloon *balloon_alloc(struct virtio_device *vdev)
 	balloon_hints_init(vb);
 	balloon_reporting_init(vb);
 	balloon_pressure_init(vb);
+	balloon_recover_init(vb);
 	balloon_wakeup_init(vb);
 
 	err = balloon_queue_init(&vb->inflate, BALLOON_INFLATE_REQUESTS);
@@ -299,6 +307,7 @@ static void balloon_remove(struct virtio_device *vdev)
 {
 	struct virtio_balloon *vb = vdev->priv;
 
+	balloon_recover_stop(vb);
 	balloon_oom_unregister(vb);
 	balloon_take_down(vb);
 	balloon_reporting_unregister(vb);

@@ -55,6 +55,7 @@ static int report_send(struct virtio_balloon *vb, struct scatterlist *sg, unsign
 /* Until the answer or the reset; says once if it takes long. */
 static int report_wait(struct virtio_balloon *vb)
 {
+	unsigned long late_at = jiffies + BALLOON_STALL_LATE;
 	unsigned long warn_at = jiffies + BALLOON_STALL_WARN;
 	bool warned = false, answered = false, broken;
 
@@ -68,6 +69,8 @@ static int report_wait(struct virtio_balloon *vb)
 			return -ENODEV;
 
 		broken = virtqueue_is_broken(vb->reporting.vq);
+		if (broken || time_after(jiffies, late_at))
+			balloon_recover_check(vb);
 		if (!warned && (broken || time_after(jiffies, warn_at))) {
 			dev_warn(&vb->vdev->dev,
 				 "reporting: %s, pages stay with the host until it answers or the device is reset\n",

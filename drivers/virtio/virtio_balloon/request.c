@@ -301,25 +301,29 @@ void balloon_queue_flush_senders(struct balloon_queue *queue)
 }
 
 /**
- * balloon_queue_check() - say once if the host seems to be gone
+ * balloon_queue_check() - is the host late with an answer?
  * @vb: the balloon
  * @queue: the queue
  *
+ * Says so in the log, once until the host answers again.
+ *
  * Context: Process context.
+ * Return: whether the host owes an answer for some seconds, or can give none.
  */
-void balloon_queue_check(struct virtio_balloon *vb, struct balloon_queue *queue)
+bool balloon_queue_check(struct virtio_balloon *vb, struct balloon_queue *queue)
 {
-	struct balloon_request *req;
 	bool warn = false, broken = false;
+	struct balloon_request *req;
 	s64 age_ms = 0;
 
 	spin_lock(&queue->lock);
 	req = list_first_entry_or_null(&queue->in_flight, struct balloon_request, node);
-	if (req && queue->vq && !queue->stall_warned) {
+	if (req && queue->vq) {
 		age_ms = ktime_ms_delta(ktime_get(), req->sent);
 		broken = virtqueue_is_broken(queue->vq);
 		warn = broken || age_ms >= jiffies_to_msecs(BALLOON_STALL_WARN);
-		queue->stall_warned = warn;
+		warn &= !queue->stall_warned;
+		queue->stall_warned |= warn;
 	}
 	spin_unlock(&queue->lock);
 
@@ -329,6 +333,7 @@ void balloon_queue_check(struct virtio_balloon *vb, struct balloon_queue *queue)
 			 queue == &vb->inflate ? "inflate" : "deflate",
 			 broken ? "queue broken, no answer" : "no answer from the host",
 			 age_ms);
+	return broken || age_ms >= jiffies_to_msecs(BALLOON_STALL_LATE);
 }
 
 /**

@@ -165,10 +165,13 @@ static void balloon_size_work(struct work_struct *work)
 	struct virtio_balloon *vb = container_of(to_delayed_work(work),
 						 struct virtio_balloon, size.work);
 	unsigned long delay = 0;
-	bool again, waiting;
+	bool again, waiting, late;
 	int i;
 
 	balloon_wakeup_turn(vb, BALLOON_WAKE_SIZE_ASKED, BALLOON_WAKE_SIZE_BUSY);
+
+	if (atomic_xchg(&vb->size.config_changed, 0) && balloon_recover_check(vb))
+		return;
 
 	for (i = 0, again = true; again && i < BALLOON_SIZE_BATCH; i++) {
 		balloon_finish(vb);
@@ -178,8 +181,10 @@ static void balloon_size_work(struct work_struct *work)
 	}
 	balloon_size_actual(vb);
 
-	balloon_queue_check(vb, &vb->inflate);
-	balloon_queue_check(vb, &vb->deflate);
+	late = balloon_queue_check(vb, &vb->inflate);
+	late |= balloon_queue_check(vb, &vb->deflate);
+	if (late && balloon_recover_check(vb))
+		return;
 
 	waiting = READ_ONCE(vb->inflate.nr_in_flight) || READ_ONCE(vb->deflate.nr_in_flight);
 	if (again)
