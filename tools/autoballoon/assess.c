@@ -273,12 +273,14 @@ uint64_t assess_gain(const struct policy_config *config, const struct policy_gue
 		verdict->why = WHY_AT_FLOOR;
 		return 0;
 	}
+	/* Fixed amounts without reporting are the original design: take anyway. */
+	if (!config->proportional && !guest->reporting) {
+		verdict->gain = room;
+		return room;
+	}
 	gain = verdict->slack;
 	if (level > LEVEL_LOW)
 		gain += verdict->cache;
-	/* Fixed amounts without reporting are the original design: take anyway. */
-	if (!config->proportional && !guest->reporting)
-		gain = room;
 	if (gain < max_u64(verdict->reserve, MIB)) {
 		verdict->why = WHY_REPORTED;
 		return 0;

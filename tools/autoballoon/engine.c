@@ -23,6 +23,8 @@ static struct slot *slot_of(struct source *source)
 	return source->data;
 }
 
+static void tick_guest(unsigned int i, uint64_t time_ms);
+
 static void drop_session(struct slot *slot, int err, uint64_t time_ms)
 {
 	loop_remove(&slot->source);
@@ -58,6 +60,8 @@ static void slot_ready(struct source *source, uint32_t events)
 		drop_session(slot, err, now);
 		return;
 	}
+	if (slot->guest.phase == GUEST_READY && !slot->adopted)
+		tick_guest((unsigned int)(slot - engine.slots), now);
 	watch(slot);
 	/* News of a guest that has a balloon may be a sign of need. */
 	if ((seq != slot->guest.stats_seq || actual != slot->guest.actual) &&
@@ -101,6 +105,7 @@ static void add_guest(const char *path, bool found)
 	slot->source.data = slot;
 	slot->enabled = true;
 	guest_init(&slot->guest, path, found);
+	tick_guest(i, now_ms());
 }
 
 /**

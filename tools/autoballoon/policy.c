@@ -521,7 +521,7 @@ static bool take_proportional(struct step *s, enum level level)
 	return taken || goal < MIB;
 }
 
-static void take(struct step *s)
+static void take_memory(struct step *s)
 {
 	enum level level = event_level(s->host);
 	bool taken;
@@ -619,7 +619,7 @@ void policy_step(const struct policy_config *config, const struct policy_host *h
 	for (i = 0; i < nr; i++)
 		if (guests[i].present)
 			follow_request(&s, i);
-	take(&s);
+	take_memory(&s);
 	for (i = 0; i < nr; i++)
 		if (guests[i].present)
 			rightsize(&s, i);

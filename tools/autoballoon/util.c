@@ -201,7 +201,7 @@ const char *format_size(char *buf, size_t size, uint64_t bytes)
 	else if (bytes >= 10 * GIB)
 		snprintf(buf, size, "%.1fG", (double)bytes / (double)GIB);
 	else if (bytes >= MIB)
-		snprintf(buf, size, "%.*fM", bytes % MIB ? 1 : 0, (double)bytes / (double)MIB);
+		snprintf(buf, size, "%.*fM", (bytes % MIB) ? 1 : 0, (double)bytes / (double)MIB);
 	else
 		snprintf(buf, size, "%.0fK", (double)bytes / (double)KIB);
 	return buf;

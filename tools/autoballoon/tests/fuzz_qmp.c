@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Feeds mutated QMP input to the parser and to a guest's state machine.
+ *
+ *	fuzz_qmp SECONDS [SEED]
+ *
+ * The mutations are a function of the seed, which is printed, so that a
+ * failure can be repeated. Build it with sanitizers: they are the judge. One
+ * thing is checked here as well: a guest never asks its QEMU for a size outside
+ * of its limits, whatever it was told.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "guest.h"
+#include "log.h"
+#include "state.h"
+
+/* A conversation as QEMU 7.2 has it; ids follow the order of the questions. */
+static const char *const talk[] = {
+	"{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "
+	"\"package\": \"Debian\"}, \"capabilities\": [\"oob\"]}}\r\n",
+	"{\"return\": {}, \"id\": 1}\r\n",
+	"{\"return\": {\"actual\": 1073741824}, \"id\": 2}\r\n",
+	"{\"return\": {\"status\": \"running\", \"singlestep\": false, \"running\": true}, \"id\": 2}\r\n",
+	"{\"return\": {\"name\": \"web\"}, \"id\": 3}\r\n",
+	"{\"return\": {\"UUID\": \"6ba7b810-9dad-11d1-80b4-00c04fd430c8\"}, \"id\": 4}\r\n",
+	"{\"return\": {\"base-memory\": 1073741824, \"plugged-memory\": 0}, \"id\": 5}\r\n",
+	"{\"return\": [{\"name\": \"b0\", \"type\": \"child<virtio-balloon-pci>\"}], \"id\": 6}\r\n",
+	"{\"return\": [{\"name\": \"d0\", \"type\": \"child<vfio-pci>\"}], \"id\": 7}\r\n",
+	"{\"return\": \"Block Name PSize\\r\\n pc.ram 2 MiB 0x0 0x40000000 0x40000000\\r\\n\", \"id\": 8}\r\n",
+	"{\"return\": [{\"name\": \"virtio-balloon\", \"path\": \"/machine/peripheral/b0/virtio-backend\"}], \"id\": 9}\r\n",
+	"{\"return\": {\"host-features\": {\"dev-features\": [\"VIRTIO_BALLOON_F_REPORTING: x\"]}, "
+	"\"guest-features\": {\"dev-features\": [\"VIRTIO_BALLOON_F_REPORTING\"]}, \"status\": "
+	"{\"statuses\": [\"VIRTIO_CONFIG_S_DRIVER_OK: ready\"]}}, \"id\": 11}\r\n",
+	"{\"return\": {\"stats\": {\"stat-total-memory\": 1026387968, \"stat-free-memory\": 734003200, "
+	"\"stat-available-memory\": 838860800, \"stat-disk-caches\": 104857600, \"stat-swap-in\": "
+	"18446744073709551615, \"stat-major-faults\": 12}, \"last-update\": 1700000000}, \"id\": 13}\r\n",
+	"{\"return\": {\"used-idx\": 65535}, \"id\": 14}\r\n",
+	"{\"return\": {\"status\": \"active\"}, \"id\": 15}\r\n",
+	"{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\"}, \"id\": 10}\r\n",
+	"{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"BALLOON_CHANGE\", \"data\": "
+	"{\"actual\": 18446744073709551615}}\r\n",
+	"{\"event\": \"RESET\"}\r\n{\"event\": \"STOP\"}\r\n{\"event\": \"DEVICE_DELETED\", \"data\": {}}\r\n",
+	"{\"event\": \"MIGRATION\", \"data\": {\"status\": \"setup\"}}\r\n",
+};
+
+static const char *const words[] = {
+	"0", "-1", "18446744073709551615", "18446744073709551616", "9223372036854775808", "1e999",
+	"null", "true", "{}", "[]", "\"\"", "\"\\u0000\"", "\"\\ud800\"", "{\"id\":", "\"id\": 1",
+	"\"actual\"", "[[[[[[[[[[[[[[[[[[", "\r\n", "\\", "\"", "NaN", "Infinity", "//", "/*",
+};
+
+static uint64_t seed;
+
+static uint64_t rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+static size_t build(char *buf, size_t size)
+{
+	size_t len = 0, i, n = rnd() % 24 + 1;
+
+	for (i = 0; i < n; i++) {
+		size_t k = rnd() % 3 ? i % ARRAY_SIZE(talk) : rnd() % ARRAY_SIZE(talk);
+		size_t piece = strlen(talk[k]);
+
+		if (len + piece > size)
+			break;
+		memcpy(buf + len, talk[k], piece);
+		len += piece;
+	}
+	return len;
+}
+
+static size_t mutate(char *buf, size_t len, size_t size)
+{
+	size_t n = rnd() % 6, at, piece;
+	const char *word;
+
+	while (n-- && len) {
+		at = rnd() % len;
+		switch (rnd() % 6) {
+		case 0:
+			buf[at] = (char)rnd();
+			break;
+		case 1:
+			buf[at] ^= (char)(1 << rnd() % 8);
+			break;
+		case 2:
+			piece = rnd() % (len - at) + 1;
+			memmove(buf + at, buf + at + piece, len - at - piece);
+			len -= piece;
+			break;
+		case 3:
+			piece = min_u64(rnd() % 64 + 1, size - len);
+			piece = min_u64(piece, len - at);
+			memmove(buf + at + piece, buf + at, len - at);
+			len += piece;
+			break;
+		default:
+			word = words[rnd() % ARRAY_SIZE(words)];
+			piece = strlen(word);
+			if (len + piece > size)
+				break;
+			memmove(buf + at + piece, buf + at, len - at);
+			memcpy(buf + at, word, piece);
+			len += piece;
+			break;
+		}
+	}
+	return len;
+}
+
+struct run {
+	struct guest *guest;
+	uint64_t time_ms;
+};
+
+static int on_message(void *data, struct json_object *message)
+{
+	struct run *run = data;
+
+	/* Let replies match what was asked, or hardly any would be looked at. */
+	if (rnd() % 4 && run->guest->in_flight >= 0)
+		json_object_object_add(message, "id",
+				       json_object_new_uint64(run->guest->in_flight_id));
+	return guest_message(run->guest, message, run->time_ms);
+}
+
+static void check_policy(const struct guest *guest, uint64_t time_ms)
+{
+	static struct policy_result result;
+	struct policy_memory memory = { 0 };
+	struct policy_host host = { .time_ms = time_ms, .level = LEVEL_CRITICAL,
+				    .injected = { 0, 1, 1, 1 }, .headroom = UNSET };
+	struct policy_config config;
+	struct policy_guest g = { 0 };
+
+	policy_defaults(&config);
+	guest_observe(guest, &g, time_ms);
+	g.enabled = true;
+	g.min = g.ram / 4;
+	g.max = g.ram;
+	g.shares = 1;
+	policy_step(&config, &host, &g, &memory, 1, &result);
+	if (result.action[0].kind != POLICY_NOTHING &&
+	    (result.action[0].target > g.max || result.action[0].target < g.min / 4096 * 4096)) {
+		fprintf(stderr, "target %" PRIu64 " is out of bounds\n", result.action[0].target);
+		abort();
+	}
+}
+
+static void run_guest(const char *data, size_t len)
+{
+	struct guest guest;
+	struct run run = { &guest, 1000 };
+	char sink[65536];
+	int fds[2], err = 0;
+	size_t at = 0;
+
+	guest_init(&guest, "/run/x.qmp", true);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds))
+		abort();
+	if (qmp_adopt(&guest.qmp, fds[0]))
+		abort();
+	guest_start(&guest, run.time_ms);
+	while (at < len && !err) {
+		size_t piece = min_u64(rnd() % 3 ? len : rnd() % 40 + 1, len - at);
+
+		err = qmp_feed(&guest.qmp, data + at, piece, on_message, &run);
+		at += piece;
+		run.time_ms += rnd() % 2000;
+		if (!err)
+			err = guest_tick(&guest, rnd() % 2, 5, run.time_ms);
+		check_policy(&guest, run.time_ms);
+		while (read(fds[1], sink, sizeof(sink)) > 0)
+			;
+	}
+	if (err)
+		guest_fail(&guest, err, run.time_ms);
+	check_policy(&guest, run.time_ms);
+	guest_free(&guest);
+	close(fds[1]);
+}
+
+static void run_others(char *data, size_t len)
+{
+	static char reply[512 * 1024];
+	struct saved_guest saved;
+	struct textbuf tb;
+
+	textbuf_init(&tb, reply, sizeof(reply));
+	control_request(data, min_u64(len, 4000), &tb);
+	data[min_u64(len, 2000)] = '\0';
+	state_parse(data, &saved);
+}
+
+int main(int argc, char **argv)
+{
+	static char buf[64 * 1024 + 1];
+	uint64_t seconds = 10, end, runs = 0;
+
+	seed = 0x9e3779b97f4a7c15ULL;
+	if ((argc > 1 && parse_u64(argv[1], 1, 86400, &seconds)) ||
+	    (argc > 2 && parse_u64(argv[2], 1, UINT64_MAX, &seed))) {
+		fprintf(stderr, "usage: fuzz_qmp SECONDS [SEED]\n");
+		return 2;
+	}
+	printf("seed %" PRIu64 "\n", seed);
+	fflush(stdout);
+	log_setup(LOG_PRIO_ERROR);
+	for (end = now_ms() + seconds * 1000; now_ms() < end; runs++) {
+		size_t len = mutate(buf, build(buf, sizeof(buf) - 1), sizeof(buf) - 1);
+
+		run_guest(buf, len);
+		run_others(buf, len);
+	}
+	printf("%" PRIu64 " runs\n", runs);
+	return 0;
+}

@@ -1,0 +1,550 @@
+"""autoballoond against fake QEMUs, good ones and bad ones."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from daemon import BUILD, Daemon
+from fake_qemu import MIB, UNSET, Fleet
+
+ASAN = BUILD.rstrip("/").endswith("asan")
+GIB = 1024 * MIB
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    os.makedirs(tmp_path / "guests", exist_ok=True)
+    with Fleet(tmp_path / "guests") as fleet:
+        yield fleet
+
+
+PRESETS = {"wiki-medium-16": (0, 16, 0), "wiki-medium-32": (0, 32, 0),
+           "wiki-2013-06": (1, 16, 128), "wiki-2013-10": (1, 2, 4)}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_inject_moves_by_the_exact_amount(tmp_path, fleet, preset):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": preset}}) as daemon:
+        daemon.wait_ready("web")
+        expected = GIB
+        for level, amount in zip(("low", "medium", "critical"), PRESETS[preset]):
+            start = time.monotonic()
+            daemon.ctl("inject", level)
+            expected -= amount * MIB
+            if amount:
+                qemu.wait_target(expected)
+                if not ASAN:
+                    assert qemu.targets[-1][0] - start < 0.1, "a target goes out in 100 ms"
+                daemon.wait(lambda: daemon.guest("web")["actual"] == expected)
+            else:
+                daemon.ctl("status")
+                assert daemon.guest("web")["target"] == expected
+        daemon.ctl("inject", "medium", "--count", "3")
+        qemu.wait_target(expected - 3 * PRESETS[preset][1] * MIB)
+
+
+def test_guest_in_need_gets_memory_back_under_pressure(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical", "--count", "3")
+        qemu.wait_target(GIB - 384 * MIB)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
+        daemon.ctl("inject", "critical")
+        qemu.stats.update({"stat-available-memory": 10 * MIB, "stat-free-memory": 5 * MIB})
+        daemon.wait(lambda: daemon.events("need"))
+        start = time.monotonic()
+        qemu.wait(lambda: qemu.actual == GIB, 2, "full size")
+        assert time.monotonic() - start < 2
+        assert daemon.guest("web")["last_why"] == "guest-low-memory"
+
+
+def test_guest_that_deflates_by_itself_is_held(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
+        qemu.actual += 50 * MIB
+        qemu.event("BALLOON_CHANGE", actual=qemu.actual)
+        daemon.wait(lambda: daemon.guest("web")["last_why"] == "guest-took-back", 5)
+        daemon.ctl("inject", "medium")
+        assert daemon.guest("web")["why"] == "guest-hold"
+
+
+def test_restart_keeps_targets(tmp_path, fleet):
+    qemu = fleet.add("web")
+    settings = {"policy": {"amounts": "wiki-2013-06"}}
+    with Daemon(tmp_path, settings) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        daemon.ctl("hold", "web", "900M")
+        daemon.ctl("disable", "web")
+        daemon.wait(lambda: "hold=943718400 enabled=0" in open(tmp_path / "state").read())
+        daemon.kill()
+        sent = len(qemu.targets)
+        daemon.start()
+        daemon.wait(lambda: daemon.guest("web") and daemon.guest("web")["connected"])
+        daemon.wait(lambda: daemon.guest("web")["target"] == GIB - 128 * MIB)
+        guest = daemon.guest("web")
+        assert guest["hold"] == 900 * MIB and not guest["enabled"]
+        assert len(qemu.targets) == sent, "a restart sends nothing"
+
+
+def test_damaged_state_is_ignored(tmp_path, fleet):
+    fleet.add("web")
+    (tmp_path / "state").write_bytes(b"# autoballoon state 1\nname=web uuid=\xff\0garbage\n"
+                                     b"name=web uuid=- pid=-4 start=0 target=1\n")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web")
+        assert daemon.guest("web")["target"] == GIB
+
+
+@pytest.mark.parametrize("release", [False, True])
+def test_exit_keeps_or_releases(tmp_path, fleet, release):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"daemon": {"release-on-exit": "yes" if release else "no"},
+                           "policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
+    assert qemu.targets[-1][1] == (GIB if release else GIB - 128 * MIB)
+
+
+def test_dry_run_sends_nothing(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}, ["--dry-run"]) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical")
+        daemon.wait(lambda: daemon.events("take"))
+        assert daemon.events("take")[0]["dry_run"] == "yes"
+        daemon.ctl("inject", "critical")
+        daemon.wait(lambda: len(daemon.events("take")) == 2)
+        assert daemon.events("take")[1]["to"] == str(GIB - 128 * MIB)
+    assert not qemu.targets
+
+
+def test_plan_changes_nothing(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web")
+        plan = daemon.ask("plan", "critical")
+        assert plan["guests"][0]["action"] == "take"
+        assert plan["guests"][0]["why"] == "host-pressure"
+        assert plan["guests"][0]["to"] < GIB
+        assert daemon.ask("plan")["guests"][0]["action"] == "nothing"
+        assert not qemu.targets and daemon.guest("web")["target"] == GIB
+
+
+def test_set_and_its_exit_codes(tmp_path, fleet):
+    qemu = fleet.add("web")
+    lazy = fleet.add("lazy", follow=False)
+    with Daemon(tmp_path, {"policy": {"stuck-after": "2s"}}) as daemon:
+        daemon.wait_ready("web", "lazy")
+        assert daemon.ctl("set", "web", "800M", "--wait", check=False).returncode == 0
+        assert qemu.actual == 800 * MIB
+        done = daemon.ctl("set", "lazy", "800M", "--wait", check=False)
+        assert done.returncode == 3, done.stderr
+        assert lazy.targets[-1][1] == GIB, "a stuck guest is told to stay as it is"
+        done = daemon.ctl("set", "web", "260M", "--wait", check=False)
+        assert done.returncode == 4 and "needs" in done.stderr
+        qemu.follow = False
+        done = daemon.ctl("set", "web", "700M", "--wait", "--timeout", "1s", check=False)
+        assert done.returncode == 5, done.stderr
+        assert daemon.ctl("set", "web", "10M", check=False).returncode == 1
+        assert daemon.ctl("set", "nobody", "10M", check=False).returncode == 1
+        assert daemon.ctl("set", "web", "x", check=False).returncode == 2
+        assert daemon.ctl("dance", check=False).returncode == 2
+        assert daemon.ctl("set", "web", "auto", check=False).returncode == 0
+        assert not daemon.guest("web")["manual"]
+
+
+def test_hold_keeps_a_guest_small(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("hold", "web", "700M")
+        qemu.wait_target(700 * MIB)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
+        qemu.stats.update({"stat-available-memory": MIB, "stat-free-memory": MIB})
+        daemon.wait(lambda: daemon.guest("web")["need_sign"] == "guest-low-memory", 5)
+        assert qemu.targets[-1][1] == 700 * MIB
+        daemon.ctl("hold", "web", "off")
+        qemu.wait_target(GIB)
+
+
+def test_disable_and_enable(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("disable", "web")
+        daemon.ctl("inject", "critical")
+        qemu.wait_command("query-balloon", 2)
+        assert not qemu.targets and daemon.guest("web")["why"] == "disabled"
+        daemon.ctl("enable", "web")
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        daemon.ctl("disable", "--all")
+        daemon.ctl("inject", "critical")
+        qemu.wait_command("query-balloon", 2)
+        assert len(qemu.targets) == 1
+        assert "suspended" in daemon.findings()
+
+
+def test_reset_gives_everything_back(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        qemu.event("RESET", guest=True, reason="guest-reset")
+        qemu.wait_target(GIB)
+        daemon.ctl("inject", "critical")
+        daemon.wait(lambda: daemon.guest("web")["why"] in ("booting", "no-driver"))
+        assert qemu.targets[-1][1] == GIB
+
+
+def test_paused_guest_is_left_alone(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        qemu.running = False
+        qemu.event("STOP")
+        daemon.wait(lambda: daemon.guest("web")["why"] == "paused")
+        daemon.ctl("inject", "critical")
+        qemu.wait_command("query-balloon", 2)
+        assert not qemu.targets
+        assert "paused" in daemon.findings("web")
+
+
+def test_doctor(tmp_path, fleet):
+    fleet.add("good", reporting=True)
+    fleet.add("old", x_query=False)
+    fleet.add("huge", page_size="2 MiB")
+    fleet.add("bare", driver=False)
+    fleet.add("busy", greet=False)
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("good", "old", "huge")
+        good = daemon.findings("good")
+        assert not [f for f in good.values() if f["severity"] == "problem"], good
+        assert {"reporting-not-offered", "features-unknown"} <= set(daemon.findings("old"))
+        assert "hugetlb" in daemon.findings("huge")
+        assert "no-driver" in daemon.findings("bare")
+        daemon.wait(lambda: [f for f in daemon.ask("doctor")["findings"]
+                             if f["what"] == "second-client"])
+        assert "reporting-not-offered" in daemon.ctl("doctor")
+
+
+def test_sockets_come_and_go(tmp_path, fleet):
+    with Daemon(tmp_path) as daemon:
+        assert "no-guests" in daemon.findings()
+        qemu = fleet.add("late")
+        daemon.wait_ready("late")
+        os.unlink(qemu.path)
+        qemu.drop()
+        daemon.wait(lambda: daemon.guest("late") is None)
+
+
+def test_dropped_session_is_opened_again(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        qemu.drop()
+        qemu.wait(lambda: qemu.sessions == 2, 10, "second session")
+        daemon.wait_ready("web")
+        assert daemon.guest("web")["target"] == GIB - 128 * MIB
+        assert len(qemu.targets) == 1
+
+
+def long_line(command, data):
+    return b'{"return": "' + b"x" * (10 * MIB) + b'"}\r\n' if command == "query-name" else data
+
+
+def deep(command, data):
+    return b'{"return": ' + b"[" * 5000 + b"]" * 5000 + b"}\r\n" \
+        if command == "query-status" else data
+
+
+def many(command, data):
+    return b'{"event": "BALLOON_CHANGE", "data": {"actual": 1}}\r\n' * 2000 + data
+
+
+def wrong_types(command, data):
+    reply = json.loads(data)
+    if "return" in reply and command != "qmp_capabilities":
+        reply["return"] = [None, True, -1, 1.5, "x", [[]], {"actual": "9", "stats": []}][
+            wrong_types.count % 7]
+        wrong_types.count += 1
+    return json.dumps(reply).encode() + b"\r\n"
+
+
+wrong_types.count = 0
+
+
+BAD = {
+    "never greets": dict(greet=False),
+    "greets with something else": dict(mangle=lambda c, d: b'{"hello": 1}\r\n'),
+    "drops after the greeting": dict(mangle=lambda c, d: d if c == "greeting" else None),
+    "drops in the middle of a line": dict(
+        mangle=lambda c, d: d[:len(d) // 2] if c == "query-balloon" else d),
+    "half a line and silence": dict(
+        mangle=lambda c, d: d[:-5] if c == "query-memory-size-summary" else d),
+    "ten MiB in a line": dict(mangle=long_line),
+    "deep nesting": dict(mangle=deep),
+    "garbage": dict(mangle=lambda c, d: os.urandom(len(d)) if c == "query-uuid" else d),
+    "NUL bytes": dict(mangle=lambda c, d: d.replace(b":", b"\0:")),
+    "floods with events": dict(mangle=many),
+    "wrong types everywhere": dict(mangle=wrong_types),
+    "wrong ids": dict(mangle=lambda c, d: d.replace(b'"id": ', b'"id": 9')),
+    "only errors": dict(mangle=lambda c, d: d if c in ("greeting", "qmp_capabilities") else
+                        b'{"error": 7, "id": %d}' % json.loads(d)["id"]),
+}
+
+
+def test_bad_qemus_harm_nobody_else(tmp_path, fleet):
+    bad = [fleet.add("bad-" + kind.replace(" ", "-"), **BAD[kind]) for kind in BAD]
+    good = fleet.add("good")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("good")
+        for qemu in bad:
+            qemu.wait(lambda q=qemu: q.sessions >= 1, 10, "session")
+        # Each that is dropped comes back, a few times.
+        bad[2].wait(lambda: bad[2].sessions >= 4, 20, "fourth session")
+        daemon.ctl("inject", "critical")
+        good.wait_target(GIB - 128 * MIB)
+        for qemu in bad:
+            assert not [t for t in qemu.targets if not GIB // 4 <= t[1] <= GIB], qemu.name
+        assert daemon.rss() < 16 * MIB or ASAN
+        assert "second-client" in {f["what"] for f in daemon.ask("doctor")["findings"]}
+
+
+NONSENSE = {
+    "zero": 0, "unset": UNSET, "huge": UNSET - 1, "negative": -1, "text": "many",
+    "float": 1e30, "null": None, "2^63": 1 << 63, "more than RAM": 1 << 40,
+}
+
+
+FIELDS = ("stat-free-memory", "stat-available-memory", "stat-total-memory",
+          "stat-disk-caches", "stat-major-faults", "all")
+
+
+def test_nonsense_statistics_are_not_acted_on(tmp_path, fleet):
+    liars = {}
+    for i, (field, kind) in enumerate((f, k) for f in FIELDS for k in NONSENSE):
+        qemu = liars[field, kind] = fleet.add(f"liar{i}")
+        for key in qemu.stats if field == "all" else [field]:
+            qemu.stats[key] = NONSENSE[kind]
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        for qemu in liars.values():
+            qemu.wait(lambda q=qemu: q.commands.get("qom-get", 0) >= 3, 20, "statistics")
+        daemon.ctl("inject", "critical", "--count", "8")
+        daemon.ctl("inject", "critical", "--count", "8")
+        for qemu in liars.values():
+            qemu.wait_command("query-balloon")
+    for (field, kind), qemu in liars.items():
+        for _, target in qemu.targets:
+            assert GIB // 4 <= target <= GIB, (field, kind)
+            if field in ("stat-disk-caches", "stat-major-faults"):
+                assert target >= GIB - 800 * MIB, (field, kind)
+        if field == "all" or kind in ("text", "null", "unset") and field == "stat-total-memory":
+            assert not qemu.targets, (field, kind)
+
+
+def test_actual_out_of_range(tmp_path, fleet):
+    qemu = fleet.add("liar")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("liar")
+        for actual in (UNSET, 0, 1, 1 << 63, 5 * GIB):
+            qemu.actual = actual
+            qemu.event("BALLOON_CHANGE", actual=actual)
+            qemu.wait_command("query-balloon", 2)
+            daemon.ctl("inject", "critical")
+        assert not [t for t in qemu.targets if not GIB // 4 <= t[1] <= GIB]
+
+
+@pytest.mark.parametrize("request_bytes", [
+    b"\n", b"{}\n", b"[" * 4000 + b"\n", b"\0\0\0\n", b"x" * 8000, b'{"command": 7}\n',
+    b'{"command":"set","guest":"web","size":-1}\n', b'{"command":"inject","level":"none"}\n',
+    b'{"command":"inject","level":"low","count":99999999999}\n', b'{"command":"status"'])
+def test_control_socket_survives_bad_requests(tmp_path, fleet, request_bytes):
+    fleet.add("web")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(daemon.control)
+            s.sendall(request_bytes)
+            s.settimeout(5)
+            try:
+                reply = s.recv(65536)
+            except ConnectionResetError:
+                reply = b""
+            assert not reply or b'"ok":false' in reply or b'"ok":true' in reply
+        daemon.ctl("status")
+
+
+def test_silent_control_client_does_not_block(tmp_path, fleet):
+    fleet.add("web")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(daemon.control)
+            daemon.ctl("status")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_other_users_are_refused(tmp_path, fleet):
+    with Daemon(tmp_path) as daemon:
+        os.chmod(daemon.control, 0o666)
+        for parent in [tmp_path, *tmp_path.parents][:4]:
+            os.chmod(parent, 0o755)
+        script = ("import socket; s = socket.socket(socket.AF_UNIX);"
+                  f"s.connect({daemon.control!r}); s.sendall(b'{{\"command\":\"status\"}}\\n');"
+                  "s.settimeout(5); print(s.recv(100))")
+        done = subprocess.run(["python3", "-c", script], capture_output=True, text=True,
+                              user="nobody", group="nogroup", extra_groups=[])
+        assert "ok" not in done.stdout
+        assert "event=refused" in daemon.log()
+
+
+def test_reload_changes_limits(tmp_path, fleet):
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        text = open(daemon.config).read()
+        with open(daemon.config, "w") as f:
+            f.write(text.replace("wiki-2013-06", "wiki-2013-10") +
+                    "[guest web]\nmin = 1000M\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait(lambda: daemon.events("reloaded"))
+        daemon.wait(lambda: daemon.guest("web")["min"] == 1000 * MIB)
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 4 * MIB)
+        with open(daemon.config, "w") as f:
+            f.write("[policy]\nhold = never\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait(lambda: daemon.events("reload-failed"))
+
+
+def test_metrics_are_openmetrics(tmp_path, fleet):
+    fleet.add("web")
+    path = tmp_path / "autoballoon.prom"
+    with Daemon(tmp_path, {"daemon": {"metrics-file": path, "metrics-interval": "1s"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.wait(lambda: path.exists() and 'actual_bytes{guest="web"} 1073741824'
+                    in path.read_text())
+        names, seen = {}, set()
+        for line in path.read_text().splitlines():
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split()
+                assert name not in names, "a family is declared once"
+                names[name] = kind
+            elif not line.startswith("#"):
+                sample, value = line.rsplit(" ", 1)
+                family = sample.split("{")[0]
+                if family.endswith("_total"):
+                    family = family[:-len("_total")]
+                    assert names[family] == "counter"
+                else:
+                    assert names[family] == "gauge"
+                assert sample not in seen
+                seen.add(sample)
+                float(value)
+        assert path.read_text().endswith("# EOF\n")
+        assert daemon.ctl("metrics").splitlines()[-1] == "# EOF"
+
+
+def test_watchdog_and_ready(tmp_path, fleet):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(path)
+        s.settimeout(10)
+        os.environ["NOTIFY_SOCKET"] = path
+        try:
+            with Daemon(tmp_path):
+                seen = [s.recv(100) for _ in range(3)]
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+        assert b"READY=1" in seen and b"WATCHDOG=1" in seen
+
+
+@pytest.mark.parametrize("text,message", [
+    ("[policy]\nhold = soon\n", "hold"),
+    ("[policy]\nhold = 1ms\n", "out of range"),
+    ("[policy]\nhodl = 5s\n", "no such option"),
+    ("[polcy]\nhold = 5s\n", "no such option"),
+    ("[policy]\namounts = plenty\n", "no preset"),
+    ("[guest web]\nmin = 200%\n", "min"),
+    ("[pressure]\npsi-low = some 2s/1s\n", "psi-low"),
+    ("[pressure]\nsource = vmpressure\n", "cgroup-memory"),
+    ("hold = 5s\n", "no such option"),
+    ("[daemon\n", "section"),
+])
+def test_bad_configuration_gets_one_clear_line(tmp_path, text, message):
+    path = tmp_path / "bad.conf"
+    path.write_text(text)
+    done = subprocess.run([os.path.join(BUILD, "autoballoond"), "--check-config", "-c",
+                           str(path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and message in done.stderr, done.stderr
+
+
+def test_printed_configuration_can_be_read(tmp_path):
+    binary = os.path.join(BUILD, "autoballoond")
+    default = subprocess.run([binary, "-p", "-c", "/dev/null"], capture_output=True, text=True,
+                             check=True).stdout
+    path = tmp_path / "default.conf"
+    path.write_text(default)
+    again = subprocess.run([binary, "-p", "-c", str(path)], capture_output=True, text=True,
+                           check=True).stdout
+    assert again == default
+
+
+def test_simulate(tmp_path):
+    trace = tmp_path / "trace"
+    trace.write_text("t=0 guest=web ram=1G free=600M available=700M caches=100M rss=1G\n"
+                     "t=0 guest=db ram=1G free=600M available=700M caches=100M rss=1G\n"
+                     "t=5 inject=medium\n"
+                     "t=30 guest=web available=10M free=5M  # it needs memory\n"
+                     "t=40 end\n")
+    binary = os.path.join(BUILD, "autoballoonctl")
+    out = subprocess.run([binary, "simulate", str(trace)], capture_output=True, text=True,
+                         check=True).stdout.splitlines()
+    assert out[0].startswith("t=5 guest=web action=take from=1024M")
+    assert any("t=30 guest=web action=give" in line and "why=guest-low-memory" in line
+               for line in out)
+    bad = subprocess.run([binary, "simulate", "-"], input="t=0 guest=web weight=3\n",
+                         capture_output=True, text=True)
+    assert bad.returncode == 1 and "-:1: cannot understand word 3" in bad.stderr
+
+
+def test_hundred_guests(tmp_path, fleet):
+    qemus = [fleet.add(f"vm{i}") for i in range(100)]
+    with Daemon(tmp_path, {"daemon": {"idle-interval": "5s"}}) as daemon:
+        names = [q.name for q in qemus]
+        daemon.wait_ready(*names, timeout=60)
+        if not ASAN:
+            daemon.wait(lambda: daemon.ask("status")["level"] == "none")
+            before, start = daemon.cpu_seconds(), time.monotonic()
+            qemus[0].wait_command("query-balloon", 3, timeout=40)
+            share = (daemon.cpu_seconds() - before) / (time.monotonic() - start)
+            print(f"100 guests: {share:.2%} of a core, {daemon.rss() >> 10} KiB")
+            assert share < 0.005
+            assert daemon.rss() < 16 * MIB
+        daemon.ctl("inject", "critical")
+        for qemu in qemus:
+            qemu.wait(lambda q=qemu: q.targets, 10, "target")
+        for qemu in qemus:
+            assert all(GIB // 4 <= t <= GIB for _, t in qemu.targets)
+        assert len(daemon.ask("status")["guests"]) == 100

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The daemon's engine with a hundred guests for an hour of simulated time: what
+ * it costs, and that nothing grows. Both ends of every QMP session live in this
+ * process and time is what the test says, so that the hour takes seconds.
+ *
+ * Also the parts that are easier to test from inside than through a socket:
+ * token bucket, floors, state lines, sizes.
+ */
+#include <inttypes.h>
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine.h"
+#include "log.h"
+#include "state.h"
+
+#define GUESTS 100
+#define RAM "1073741824"
+
+/* The linker puts these in place of the real clocks (-Wl,--wrap). */
+uint64_t __wrap_now_ms(void);
+time_t __wrap_time(time_t *at);
+
+static uint64_t fake_ms = 1000000;
+
+uint64_t __wrap_now_ms(void)
+{
+	return fake_ms;
+}
+
+time_t __wrap_time(time_t *at)
+{
+	time_t now = (time_t)(1700000000 + fake_ms / 1000);
+
+	if (at)
+		*at = now;
+	return now;
+}
+
+static struct fake {
+	int listener, fd;
+	char in[4096];
+	size_t len;
+	unsigned int balloons;
+} fakes[GUESTS];
+
+static void say(struct fake *fake, const char *text)
+{
+	if (send(fake->fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+		fail_msg("the daemon has hung up");
+}
+
+static void reply(struct fake *fake, const char *line)
+{
+	static const struct {
+		const char *command, *answer;
+	} answers[] = {
+		{ "\"query-balloon\"", "{\"actual\": " RAM "}" },
+		{ "\"query-memory-size-summary\"", "{\"base-memory\": " RAM "}" },
+		{ "\"query-status\"", "{\"status\": \"running\", \"running\": true}" },
+		{ "\"x-query-virtio\"", "[{\"name\": \"virtio-balloon\", \"path\": \"/machine/b\"}]" },
+		{ "\"x-query-virtio-status\"",
+		  "{\"host-features\": {\"dev-features\": [\"VIRTIO_BALLOON_F_STATS_VQ: s\"]}, "
+		  "\"guest-features\": {\"dev-features\": [\"VIRTIO_BALLOON_F_STATS_VQ: s\"]}, "
+		  "\"status\": {\"statuses\": [\"VIRTIO_CONFIG_S_DRIVER_OK: d\"]}}" },
+	};
+	const char *id = strstr(line, "\"id\":"), *answer = "{}";
+	char text[1024], stats[512];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(answers); i++)
+		if (strstr(line, answers[i].command))
+			answer = answers[i].answer;
+	if (strstr(line, "\"balloon\""))
+		fake->balloons++;
+	if (strstr(line, "guest-stats\"")) {
+		snprintf(stats, sizeof(stats), "{\"stats\": {\"stat-htlb-pgalloc\": "
+			 "18446744073709551615, \"stat-swap-out\": 0, \"stat-available-memory\": "
+			 "800000000, \"stat-htlb-pgfail\": 18446744073709551615, "
+			 "\"stat-free-memory\": 700000000, \"stat-minor-faults\": 123456, "
+			 "\"stat-major-faults\": 12, \"stat-total-memory\": 1000000000, "
+			 "\"stat-swap-in\": 0, \"stat-disk-caches\": 100000000}, "
+			 "\"last-update\": %ld}", (long)time(NULL));
+		answer = stats;
+	}
+	snprintf(text, sizeof(text), "{\"return\": %s, %.*s}\r\n", answer,
+		 id ? (int)strcspn(id, "}\r") : 0, id ? id : "");
+	say(fake, text);
+}
+
+/* Answer everything that was asked. Returns whether there was anything. */
+static bool serve(struct fake *fake)
+{
+	char *end;
+	ssize_t n;
+
+	if (fake->fd < 0) {
+		fake->fd = accept4(fake->listener, NULL, NULL, SOCK_NONBLOCK);
+		if (fake->fd < 0)
+			return false;
+		say(fake, "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n");
+		return true;
+	}
+	n = recv(fake->fd, fake->in + fake->len, sizeof(fake->in) - 1 - fake->len, MSG_DONTWAIT);
+	if (n <= 0)
+		return false;
+	fake->len += (size_t)n;
+	fake->in[fake->len] = '\0';
+	while ((end = strchr(fake->in, '\n'))) {
+		*end++ = '\0';
+		reply(fake, fake->in);
+		fake->len -= (size_t)(end - fake->in);
+		memmove(fake->in, end, fake->len + 1);
+	}
+	return true;
+}
+
+static void open_fakes(const char *dir)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	unsigned int i;
+
+	for (i = 0; i < GUESTS; i++) {
+		snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/vm%u.qmp", dir, i);
+		fakes[i].fd = -1;
+		fakes[i].listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		assert_false(bind(fakes[i].listener, (struct sockaddr *)&addr, sizeof(addr)));
+		assert_false(listen(fakes[i].listener, 1));
+		engine_guest_there(addr.sun_path, true);
+	}
+}
+
+static void close_fakes(const char *dir)
+{
+	char path[256];
+	unsigned int i;
+
+	for (i = 0; i < GUESTS; i++) {
+		snprintf(path, sizeof(path), "%s/vm%u.qmp", dir, i);
+		unlink(path);
+		close(fakes[i].fd);
+		close(fakes[i].listener);
+	}
+	snprintf(path, sizeof(path), "%s/state", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+static double cpu_seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* One simulated second. Returns the processor time the engine took. */
+static double second(void)
+{
+	double start = cpu_seconds(), spent;
+	bool busy = true;
+	unsigned int i, k;
+
+	fake_ms += 1000;
+	engine_tick(fake_ms);
+	spent = cpu_seconds() - start;
+	while (busy) {
+		busy = false;
+		for (i = 0; i < GUESTS; i++)
+			busy |= serve(&fakes[i]);
+		start = cpu_seconds();
+		for (k = 0; busy && k < 2 * GUESTS; k++)
+			loop_run_once(0);
+		if (engine.step_wanted)
+			engine_step(fake_ms);
+		spent += cpu_seconds() - start;
+	}
+	return spent;
+}
+
+static long resident_kib(void)
+{
+	char text[4096];
+	uint64_t rss = 0;
+
+	read_text("/proc/self/status", text, sizeof(text));
+	text_field_u64(text, "VmRSS:", &rss);
+	return (long)rss;
+}
+
+static void test_hour_with_hundred_guests(void **state)
+{
+	char dir[] = "/tmp/autoballoon-test-XXXXXX";
+	long rss_before, rss_after;
+	size_t heap_before, heap_after;
+	double spent = 0;
+	unsigned int i;
+
+	(void)state;
+	log_setup(LOG_PRIO_ERROR);
+	assert_non_null(mkdtemp(dir));
+	config_defaults(&engine.config);
+	assert_false(config_check(&engine.config));
+	engine.config.source = SOURCE_NONE;
+	snprintf(engine.config.run_dir, sizeof(engine.config.run_dir), "%s", dir);
+	for (i = LEVEL_LOW; i < NR_LEVELS; i++)
+		engine.config.available[i] = (struct amount){ .percent = -1, .bytes = 0 };
+	assert_false(loop_open());
+	assert_false(pressure_open(&engine.config, engine_pressure));
+	open_fakes(dir);
+	for (i = 0; i < 120; i++)
+		second();
+	for (i = 0; i < GUESTS; i++)
+		assert_true(engine.result.verdict[i].stats_usable);
+	heap_before = mallinfo2().uordblks;
+	rss_before = resident_kib();
+	for (i = 0; i < 3600; i++)
+		spent += second();
+	heap_after = mallinfo2().uordblks;
+	rss_after = resident_kib();
+	print_message("an hour with %d guests: %.2f s of processor time (%.3f %% of a core), heap "
+		      "%zu -> %zu KiB, resident %ld -> %ld KiB\n", GUESTS, spent, spent / 36,
+		      heap_before >> 10, heap_after >> 10, rss_before, rss_after);
+	for (i = 0; i < GUESTS; i++) {
+		assert_true(engine.result.verdict[i].stats_usable);
+		assert_int_equal(fakes[i].balloons, 0);
+	}
+#ifndef __SANITIZE_ADDRESS__
+	assert_true(spent < 3600 * 0.005);
+	assert_true(rss_after < 16 * 1024);
+	assert_true(heap_after <= heap_before + 16 * KIB);
+	assert_true(rss_after <= rss_before + 64);
+#endif
+	engine_close();
+	loop_close();
+	close_fakes(dir);
+}
+
+static void test_token_bucket(void **state)
+{
+	struct token_bucket bucket = { 0 };
+	unsigned int passed = 0, t;
+
+	(void)state;
+	/* The stream of page cache that was measured: 1564 events in a minute. */
+	for (t = 0; t < 1564; t++)
+		passed += token_take(&bucket, 1, 12, 2, 1000 + t * 38);
+	assert_in_range(passed, 12, 14);
+	assert_int_equal(token_take(&bucket, 1000, 12, 2, 10000000), 2);
+	assert_int_equal(token_take(&bucket, 1, 12, 2, 10000000), 0);
+}
+
+static void test_floors(void **state)
+{
+	static const struct amount floors[NR_LEVELS] = {
+		[LEVEL_LOW] = { .percent = 10 },
+		[LEVEL_MEDIUM] = { .percent = 5 },
+		[LEVEL_CRITICAL] = { .bytes = 1000, .percent = -1 },
+	};
+
+	(void)state;
+	assert_int_equal(floor_level(100000, 1000000, floors), LEVEL_NONE);
+	assert_int_equal(floor_level(99999, 1000000, floors), LEVEL_LOW);
+	assert_int_equal(floor_level(49999, 1000000, floors), LEVEL_MEDIUM);
+	assert_int_equal(floor_level(999, 1000000, floors), LEVEL_CRITICAL);
+}
+
+static void test_state_lines(void **state)
+{
+	static const char *const bad[] = {
+		"", "name=", "name=web uuid=- pid=1 start=2 target=3 hold=4 enabled=2 manual=0",
+		"name=web uuid=- pid=-1 start=2 target=3 hold=4 enabled=1 manual=0",
+		"name=web uuid=- pid=1 start=2 target=3 hold=4 enabled=1 manual=0 more",
+		"name=web uuid=- pid=1 start=2 target=x hold=4 enabled=1 manual=0",
+	};
+	struct saved_guest saved;
+	size_t i;
+
+	(void)state;
+	assert_true(state_parse("name=web uuid=- pid=1 start=2 target=3 hold=4 enabled=1 manual=0",
+				&saved));
+	assert_string_equal(saved.name, "web");
+	assert_string_equal(saved.uuid, "");
+	assert_int_equal(saved.target, 3);
+	assert_int_equal(saved.hold_max, 4);
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(state_parse(bad[i], &saved));
+}
+
+static void test_sizes_and_times(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} sizes[] = {
+		{ "0", 0 }, { "4096", 4096 }, { "16M", 16 * MIB }, { "1.5G", 1536 * MIB },
+		{ "2GiB", 2 * GIB }, { "8kb", 8192 },
+	};
+	static const char *const bad[] = {
+		"", "-1", "M", "1X", "1MM", "0x10", "nan", "inf", "1e30", "99999999T", " 1",
+	};
+	struct amount amount;
+	uint64_t value;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		assert_int_equal(parse_size(sizes[i].text, &value), 0);
+		assert_int_equal(value, sizes[i].bytes);
+	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_true(parse_size(bad[i], &value) < 0);
+		assert_true(parse_amount(bad[i], &amount) < 0);
+	}
+	assert_int_equal(parse_amount("25%", &amount), 0);
+	assert_int_equal(amount_of(&amount, 1000), 250);
+	assert_true(parse_amount("101%", &amount) < 0);
+	assert_int_equal(parse_time_ms("250ms", &value), 0);
+	assert_int_equal(value, 250);
+	assert_int_equal(parse_time_ms("1.5m", &value), 0);
+	assert_int_equal(value, 90000);
+	assert_true(parse_time_ms("5 s", &value) < 0);
+	assert_int_equal(percent_of(UINT64_MAX / 200, 100), UINT64_MAX / 200);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_token_bucket),
+		cmocka_unit_test(test_floors),
+		cmocka_unit_test(test_state_lines),
+		cmocka_unit_test(test_sizes_and_times),
+		cmocka_unit_test(test_hour_with_hundred_guests),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
