@@ -107,10 +107,15 @@ static enum granule_kind kind_at(unsigned long pfn)
 	return kind;
 }
 
-/* A block of the largest order, watched, as single pages. */
+/*
+ * A block of the largest order, watched, as single pages.  Movable: the kernel
+ * allocates for itself all the time, and not from there.
+ */
+#define GFP_BLOCK	(GFP_HIGHUSER_MOVABLE | __GFP_NORETRY)
+
 static struct page *get_block(struct kunit *test)
 {
-	struct page *page = alloc_pages(GFP_KERNEL | __GFP_NORETRY, MAX_PAGE_ORDER);
+	struct page *page = alloc_pages(GFP_BLOCK, MAX_PAGE_ORDER);
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	split_page(page, MAX_PAGE_ORDER);
@@ -135,7 +140,7 @@ static unsigned int least(unsigned long first, unsigned long nr)
 	unsigned long i;
 
 	for (i = first; i < first + nr; i++)
-		n = min(n, (unsigned int)watched.reports[i]);
+		n = min_t(unsigned int, n, watched.reports[i]);
 	return n;
 }
 
@@ -145,7 +150,7 @@ static unsigned int most(unsigned long first, unsigned long nr)
 	unsigned long i;
 
 	for (i = first; i < first + nr; i++)
-		n = max(n, (unsigned int)watched.reports[i]);
+		n = max_t(unsigned int, n, watched.reports[i]);
 	return n;
 }
 
@@ -164,7 +169,8 @@ static int engine_init(struct kunit *test)
 	memset(&fake, 0, sizeof(fake));
 	init_completion(&fake.arrived);
 	init_completion(&fake.answer);
-	watched.start = watched.end = 0;
+	watched.start = 0;
+	watched.end = 0;
 	fake_dev.report = fake_report;
 	fake_dev.max_elem_bytes = SZ_256M;
 
@@ -257,7 +263,7 @@ static void split_keeps_state(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, least(0, BLOCK_PAGES), 1U);
 
 	/* Take pages until one comes out of the block. */
-	again = alloc_pages(GFP_KERNEL | __GFP_NORETRY, pageblock_order - 1);
+	again = alloc_pages(GFP_BLOCK, pageblock_order - 1);
 	KUNIT_ASSERT_NOT_NULL(test, again);
 	if (page_to_pfn(again) < watched.start || page_to_pfn(again) >= watched.end) {
 		__free_pages(again, pageblock_order - 1);
@@ -281,7 +287,7 @@ static void hot_granule_waits(struct kunit *test)
 	settle();
 	KUNIT_ASSERT_EQ(test, least(0, BLOCK_PAGES), 1U);
 	/* Of the largest order there is little else to take. */
-	page = alloc_pages(GFP_KERNEL | __GFP_NORETRY, MAX_PAGE_ORDER);
+	page = alloc_pages(GFP_BLOCK, MAX_PAGE_ORDER);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_EXPECT_GT(test, (unsigned long)atomic_long_read(&reporting_stats[STAT_REUSED]),
 			reused);
@@ -440,7 +446,7 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(isolated_in_flight_comes_back),
 	KUNIT_CASE(refused_stays_dirty),
 	KUNIT_CASE(forget_makes_dirty),
-	KUNIT_CASE_SLOW(every_order_works),
+	KUNIT_CASE(every_order_works),
 	KUNIT_CASE(low_order_reports_pieces),
 	KUNIT_CASE(one_device_only),
 	{}
@@ -448,6 +454,7 @@ static struct kunit_case engine_cases[] = {
 
 static struct kunit_suite engine_suite = {
 	.name = "page_reporting",
+	.attr = { .speed = KUNIT_SPEED_SLOW },
 	.init = engine_init,
 	.exit = engine_exit,
 	.test_cases = engine_cases,

@@ -27,12 +27,12 @@
  *
  * Locking
  *
- *   registry_lock > pass_lock > mem_hotplug_lock (read) > zone->lock
+ *   registry_lock > reporting_pass_lock > mem_hotplug_lock (read) > zone->lock
  *
  *   zone->lock	the kind of a granule changes only under the lock of its zone,
  *		but for granule_map_forget(), which only makes it dirty
- *   pass_lock	one pass, or one change of the map, at a time; held while the
- *		host works
+ *   reporting_pass_lock  one pass, one evacuation, or one change of the map at
+ *		a time; held while the host works
  *   RCU	the hooks' view of the map and of its tables
  *   mem_hotplug_lock  a table lives as long as its section is online; never
  *		held while the host works
@@ -49,9 +49,11 @@
 
 #include <linux/atomic.h>
 #include <linux/mmzone.h>
+#include <linux/mutex.h>
 #include <linux/page_reporting.h>
 #include <linux/pageblock-flags.h>
 #include <linux/rcupdate.h>
+#include <linux/workqueue.h>
 
 #include "granule.h"
 
@@ -65,10 +67,14 @@
 /**
  * struct granule_table - the granules of one memory section
  * @dirty: one bit a granule: of kind GRANULE_DIRTY
+ * @looked: when evacuation last took note of the section, in jiffies
+ * @seen: what it noted of each pageblock; see evacuate_look()
  * @granule: the records
  */
 struct granule_table {
 	unsigned long *dirty;
+	unsigned long looked;
+	u16 *seen;
 	u32 granule[];
 };
 
@@ -139,12 +145,30 @@ extern unsigned int page_reporting_order;
 extern unsigned int page_reporting_delay_ms;
 extern unsigned int page_reporting_threshold_kbytes;
 
+extern unsigned int page_reporting_evacuate;
+extern struct mutex reporting_pass_lock;
+
 void reporting_wake(unsigned long dirty_pages);
+void reporting_stir(void);
+void reporting_queue(struct delayed_work *work, unsigned long delay);
 void reporting_kick(void);
 void reporting_wait(void);
 int reporting_set_order(unsigned int order);
 bool reporting_may_go_on(void);
 unsigned long reporting_delay(void);
+
+/* evacuate.c */
+#ifdef CONFIG_PAGE_REPORTING_EVACUATE
+void evacuate_start(void);
+void evacuate_stop(void);
+bool evacuate_dozes(void);
+int evacuate_init(void);
+#else
+static inline void evacuate_start(void) { }
+static inline void evacuate_stop(void) { }
+static inline bool evacuate_dozes(void) { return false; }
+static inline int evacuate_init(void) { return 0; }
+#endif
 
 /* stats.c */
 enum reporting_stat {
@@ -159,6 +183,10 @@ enum reporting_stat {
 	STAT_PASSES,
 	STAT_DRAINS,
 	STAT_LAST_PASS_US,
+	STAT_STRANDED_PAGES,
+	STAT_EVACUATED,
+	STAT_EVACUATE_FAILED,
+	STAT_EVACUATE_MOVED,
 	NR_REPORTING_STATS,
 };
 

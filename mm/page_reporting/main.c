@@ -33,8 +33,8 @@
 
 /* Serialises registration and changes of what is registered. */
 static DEFINE_MUTEX(registry_lock);
-/* One pass, or one change of the map, at a time. */
-static DEFINE_MUTEX(pass_lock);
+/* One pass, one evacuation, or one change of the map at a time. */
+DEFINE_MUTEX(reporting_pass_lock);
 
 static struct page_reporting_dev_info *the_device;
 static struct workqueue_struct *reporting_wq;
@@ -92,12 +92,19 @@ static void wake_irq_func(struct irq_work *work)
 	if (!reporting_may_go_on())
 		return;
 	if (READ_ONCE(wake) == WAKE_SOON)
-		mod_delayed_work(reporting_wq, &pass_work, reporting_delay());
+		reporting_queue(&pass_work, reporting_delay());
 	else
 		queue_delayed_work(reporting_wq, &pass_work, POLICY_CRUMBS);
 }
 
 static DEFINE_IRQ_WORK(wake_irq, wake_irq_func);
+
+static void evacuate_irq_func(struct irq_work *work)
+{
+	evacuate_start();
+}
+
+static DEFINE_IRQ_WORK(evacuate_irq, evacuate_irq_func);
 
 /**
  * reporting_wake - see to it that a pass will look at what is dirty
@@ -117,6 +124,29 @@ void reporting_wake(unsigned long dirty_pages)
 }
 
 /**
+ * reporting_stir - memory comes into use: see to it that it will be looked at
+ *
+ * Context: As reporting_wake().
+ */
+void reporting_stir(void)
+{
+	if (evacuate_dozes())
+		irq_work_queue(&evacuate_irq);
+}
+
+/**
+ * reporting_queue - run a work on the engine's own queue, one at a time
+ * @work: the work
+ * @delay: in jiffies from now, whatever was asked before
+ *
+ * Context: Any but under zone->lock.
+ */
+void reporting_queue(struct delayed_work *work, unsigned long delay)
+{
+	mod_delayed_work(reporting_wq, work, delay);
+}
+
+/**
  * reporting_kick - run a pass now, for conditions have changed
  *
  * Context: Process context.
@@ -126,7 +156,7 @@ void reporting_kick(void)
 	if (!reporting_may_go_on())
 		return;
 	WRITE_ONCE(wake, WAKE_SOON);
-	mod_delayed_work(reporting_wq, &pass_work, 0);
+	reporting_queue(&pass_work, 0);
 }
 
 /**
@@ -153,7 +183,7 @@ static void rearm(const struct pass_result *result)
 		backoff = clamp(2 * backoff, (unsigned long)BACKOFF_MIN,
 				(unsigned long)BACKOFF_MAX);
 		WRITE_ONCE(wake, WAKE_SOON);
-		mod_delayed_work(reporting_wq, &pass_work, backoff);
+		reporting_queue(&pass_work, backoff);
 		return;
 	}
 	backoff = 0;
@@ -172,7 +202,7 @@ static void rearm(const struct pass_result *result)
 	if (fresh)
 		sleep = min(sleep, policy_sleep(fresh, threshold_pages(), base, base));
 	WRITE_ONCE(wake, sleep > base ? WAKE_LATE : WAKE_SOON);
-	mod_delayed_work(reporting_wq, &pass_work, sleep);
+	reporting_queue(&pass_work, sleep);
 }
 
 /*
@@ -217,13 +247,13 @@ static struct pass_result run_once(struct page_reporting_dev_info *prdev)
 	return result;
 }
 
-/* Bring the map to the order that is asked for.  Under pass_lock. */
+/* Bring the map to the order that is asked for.  Under reporting_pass_lock. */
 static int apply_order(void)
 {
 	unsigned int order = min_t(unsigned int, READ_ONCE(page_reporting_order),
 				   pageblock_order);
 
-	lockdep_assert_held(&pass_lock);
+	lockdep_assert_held(&reporting_pass_lock);
 	if (READ_ONCE(page_reporting_granule_order) == order)
 		return 0;
 	return granule_map_replace(order);
@@ -234,7 +264,7 @@ static void pass_work_func(struct work_struct *work)
 	struct page_reporting_dev_info *prdev;
 	struct pass_result result = {};
 
-	mutex_lock(&pass_lock);
+	mutex_lock(&reporting_pass_lock);
 	prdev = READ_ONCE(the_device);
 	if (prdev && reporting_may_go_on()) {
 		WRITE_ONCE(wake, WAKE_SOON);
@@ -247,7 +277,7 @@ static void pass_work_func(struct work_struct *work)
 		if (reporting_may_go_on())
 			rearm(&result);
 	}
-	mutex_unlock(&pass_lock);
+	mutex_unlock(&reporting_pass_lock);
 }
 
 /**
@@ -266,7 +296,7 @@ int reporting_set_order(unsigned int order)
 
 	if (mutex_lock_killable(&registry_lock))
 		return -EINTR;
-	if (mutex_lock_killable(&pass_lock)) {
+	if (mutex_lock_killable(&reporting_pass_lock)) {
 		mutex_unlock(&registry_lock);
 		return -EINTR;
 	}
@@ -276,7 +306,7 @@ int reporting_set_order(unsigned int order)
 		err = apply_order();
 	if (err)
 		WRITE_ONCE(page_reporting_order, was);
-	mutex_unlock(&pass_lock);
+	mutex_unlock(&reporting_pass_lock);
 	mutex_unlock(&registry_lock);
 	reporting_kick();
 	return err;
@@ -315,16 +345,17 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 			   prdev->order && prdev->order < pageblock_order ?
 			   prdev->order : pageblock_order);
 
-	mutex_lock(&pass_lock);
+	mutex_lock(&reporting_pass_lock);
 	err = apply_order();
-	mutex_unlock(&pass_lock);
+	mutex_unlock(&reporting_pass_lock);
 	if (err)
 		goto out;
 
 	static_branch_enable(&page_reporting_enabled);
 	WRITE_ONCE(the_device, prdev);
 	WRITE_ONCE(wake, WAKE_SOON);
-	mod_delayed_work(reporting_wq, &pass_work, reporting_delay());
+	reporting_queue(&pass_work, reporting_delay());
+	evacuate_start();
 	pr_info("Free page reporting enabled, %lu KiB a granule\n",
 		PAGE_SIZE / 1024 << page_reporting_granule_order);
 out:
@@ -349,11 +380,13 @@ void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 	if (prdev == the_device) {
 		WRITE_ONCE(the_device, NULL);
 		irq_work_sync(&wake_irq);
+		irq_work_sync(&evacuate_irq);
 		cancel_delayed_work_sync(&pass_work);
+		evacuate_stop();
 		static_branch_disable(&page_reporting_enabled);
-		mutex_lock(&pass_lock);
+		mutex_lock(&reporting_pass_lock);
 		granule_map_drop();
-		mutex_unlock(&pass_lock);
+		mutex_unlock(&reporting_pass_lock);
 	}
 	mutex_unlock(&registry_lock);
 }
@@ -363,6 +396,7 @@ static void pause_clear(int who)
 {
 	clear_bit(who, &paused);
 	reporting_kick();
+	evacuate_start();
 }
 
 /*
@@ -375,7 +409,7 @@ static int pause_for_suspend(void)
 
 	set_bit(PAUSE_SUSPEND, &paused);
 	cancel_delayed_work(&pass_work);
-	while (!mutex_trylock(&pass_lock)) {
+	while (!mutex_trylock(&reporting_pass_lock)) {
 		if (time_after(jiffies, end)) {
 			pr_warn("the host does not answer: no suspend now\n");
 			pause_clear(PAUSE_SUSPEND);
@@ -383,7 +417,7 @@ static int pause_for_suspend(void)
 		}
 		schedule_timeout_uninterruptible(max(HZ / 100, 1));
 	}
-	mutex_unlock(&pass_lock);
+	mutex_unlock(&reporting_pass_lock);
 	return 0;
 }
 
@@ -397,9 +431,9 @@ static int pm_notify(struct notifier_block *nb, unsigned long event, void *arg)
 	case PM_POST_HIBERNATION:
 	case PM_POST_RESTORE:
 		/* The image came back into memory that the host had dropped. */
-		mutex_lock(&pass_lock);
+		mutex_lock(&reporting_pass_lock);
 		granule_map_forget();
-		mutex_unlock(&pass_lock);
+		mutex_unlock(&reporting_pass_lock);
 		fallthrough;
 	case PM_POST_SUSPEND:
 		pause_clear(PAUSE_SUSPEND);
@@ -414,11 +448,13 @@ static int __init page_reporting_init(void)
 {
 	int err;
 
-	reporting_wq = alloc_workqueue("page_reporting", WQ_FREEZABLE | WQ_UNBOUND, 1);
+	reporting_wq = alloc_ordered_workqueue("page_reporting", WQ_FREEZABLE);
 	if (!reporting_wq)
 		return -ENOMEM;
 	last_drain = jiffies - DRAIN_INTERVAL;
 	err = pass_init();
+	if (!err)
+		err = evacuate_init();
 	if (!err)
 		err = granule_map_init();
 	if (!err)

@@ -25,7 +25,7 @@
 unsigned int page_reporting_granule_order __read_mostly = MAX_PAGE_ORDER + 1;
 
 /*
- * Replaced under get_online_mems() and pass_lock, or by the memory notifier,
+ * Replaced under get_online_mems() and reporting_pass_lock, or by the memory notifier,
  * which runs with the hotplug lock held for writing.
  */
 static struct granule_map __rcu *the_map;
@@ -44,6 +44,7 @@ static void table_free(struct granule_table *table)
 	if (!table)
 		return;
 	bitmap_free(table->dirty);
+	kfree(table->seen);
 	kvfree(table);
 }
 
@@ -56,8 +57,10 @@ static struct granule_table *table_alloc(const struct granule_map *map, int nid)
 	if (!table)
 		return NULL;
 	table->dirty = bitmap_zalloc_node(nr, GFP_KERNEL, nid);
-	if (!table->dirty) {
-		kvfree(table);
+	table->seen = kcalloc_node(REPORTING_SECTION_PAGES >> pageblock_order,
+				   sizeof(table->seen[0]), GFP_KERNEL, nid);
+	if (!table->dirty || !table->seen) {
+		table_free(table);
 		return NULL;
 	}
 	return table;
@@ -185,7 +188,7 @@ static void map_publish(struct granule_map *map)
  *
  * All memory is dirty in the new map.
  *
- * Context: May sleep.  The caller holds pass_lock.
+ * Context: May sleep.  The caller holds reporting_pass_lock.
  * Return: 0, or -ENOMEM and the map is what it was.
  */
 int granule_map_replace(unsigned int order)
@@ -203,7 +206,7 @@ int granule_map_replace(unsigned int order)
 /**
  * granule_map_drop - forget everything and keep no map
  *
- * Context: May sleep.  The caller holds pass_lock.
+ * Context: May sleep.  The caller holds reporting_pass_lock.
  */
 void granule_map_drop(void)
 {
@@ -218,7 +221,7 @@ void granule_map_drop(void)
  * For when the host may have a different idea of what it has: after
  * hibernation all that was in the image is backed again.
  *
- * Context: May sleep.  The caller holds pass_lock, and nothing is in flight.
+ * Context: May sleep.  The caller holds reporting_pass_lock, and nothing is in flight.
  */
 void granule_map_forget(void)
 {

@@ -78,7 +78,7 @@ struct request {
 	struct block block[REQUEST_BLOCKS];
 };
 
-/* Too large for a stack; pass_lock gives it to one pass at a time. */
+/* Too large for a stack; reporting_pass_lock gives it to one pass at a time. */
 static struct request *the_request;
 
 static void stall_warn(struct timer_list *timer)
@@ -473,7 +473,7 @@ static int send(struct request *rq)
  * @delay: how long a cold granule must have been free, in jiffies
  *
  * Context: Process context, may sleep as long as the host does.  The caller
- * holds pass_lock.
+ * holds reporting_pass_lock.
  * Return: What was done and left; see struct pass_result.
  */
 struct pass_result pass_run(struct page_reporting_dev_info *prdev,

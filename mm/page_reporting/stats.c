@@ -47,6 +47,15 @@ REPORTING_ATTR(passes, STAT(STAT_PASSES));
 REPORTING_ATTR(drains, STAT(STAT_DRAINS));
 REPORTING_ATTR(last_pass_us, STAT(STAT_LAST_PASS_US));
 
+#ifdef CONFIG_PAGE_REPORTING_EVACUATE
+/* Free in pieces of units, when last looked at. */
+REPORTING_ATTR(stranded_bytes, pages_to_bytes(STAT(STAT_STRANDED_PAGES)));
+/* Units made whole, and not; and the pages that moved. */
+REPORTING_ATTR(evacuated, STAT(STAT_EVACUATED));
+REPORTING_ATTR(evacuate_failed, STAT(STAT_EVACUATE_FAILED));
+REPORTING_ATTR(evacuate_moved_pages, STAT(STAT_EVACUATE_MOVED));
+#endif
+
 static struct attribute *reporting_attrs[] = {
 	&reported_bytes_total_attr.attr,
 	&reported_bytes_attr.attr,
@@ -62,6 +71,12 @@ static struct attribute *reporting_attrs[] = {
 	&passes_attr.attr,
 	&drains_attr.attr,
 	&last_pass_us_attr.attr,
+#ifdef CONFIG_PAGE_REPORTING_EVACUATE
+	&stranded_bytes_attr.attr,
+	&evacuated_attr.attr,
+	&evacuate_failed_attr.attr,
+	&evacuate_moved_pages_attr.attr,
+#endif
 	NULL
 };
 

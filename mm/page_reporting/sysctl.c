@@ -25,6 +25,9 @@ unsigned int page_reporting_delay_ms = 1000;
 /* What must wait to be reported before it is worth waking up for. */
 unsigned int page_reporting_threshold_kbytes = 4096;
 
+/* Make free memory whole: 0 never, 1 when the guest is idle. */
+unsigned int page_reporting_evacuate = 1;
+
 static int order_param_set(const char *val, const struct kernel_param *kp)
 {
 	unsigned int order;
@@ -94,8 +97,10 @@ static int kick_handler(const struct ctl_table *table, int write, void *buffer,
 {
 	int err = proc_douintvec_minmax(table, write, buffer, lenp, ppos);
 
-	if (!err && write)
+	if (!err && write) {
 		reporting_kick();
+		evacuate_start();
+	}
 	return err;
 }
 
@@ -126,6 +131,17 @@ static struct ctl_table reporting_sysctls[] = {
 		.extra1		= SYSCTL_ZERO,
 		.extra2		= SYSCTL_INT_MAX,
 	},
+#ifdef CONFIG_PAGE_REPORTING_EVACUATE
+	{
+		.procname	= "page_reporting_evacuate",
+		.data		= &page_reporting_evacuate,
+		.maxlen		= sizeof(page_reporting_evacuate),
+		.mode		= 0644,
+		.proc_handler	= kick_handler,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
+	},
+#endif
 };
 
 /**

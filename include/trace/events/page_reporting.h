@@ -114,6 +114,24 @@ TRACE_EVENT(page_reporting_reuse,
 		  __entry->order, __entry->age_ms, __entry->heat)
 );
 
+/* A unit was to be emptied: what moved, and whether it is whole now. */
+TRACE_EVENT(page_reporting_evacuate,
+	TP_PROTO(unsigned long pfn, unsigned int moved, bool whole),
+	TP_ARGS(pfn, moved, whole),
+	TP_STRUCT__entry(
+		__field(unsigned long, pfn)
+		__field(unsigned int, moved)
+		__field(bool, whole)
+	),
+	TP_fast_assign(
+		__entry->pfn = pfn;
+		__entry->moved = moved;
+		__entry->whole = whole;
+	),
+	TP_printk("pfn=0x%lx moved=%u whole=%d", __entry->pfn, __entry->moved,
+		  __entry->whole)
+);
+
 #define PAGE_REPORTING_SKIP_REASONS				\
 	EM(PAGE_REPORTING_SKIP_IN_USE,		"in_use")	\
 	EM(PAGE_REPORTING_SKIP_ISOLATED,	"isolated")	\
