@@ -3,7 +3,7 @@
  * Free page hinting: while the host migrates the guest, tell it what memory it
  * need not copy, by allocating free blocks and naming them.
  *
- * The conversation (virtio 1.2, 5.5.6.4): the host sets a command id in its config
+ * The conversation (virtio 1.2, 5.5.6.5): the host sets a command id in its config
  * space.  The driver answers with an output buffer that carries the id, then sends
  * blocks as input buffers, then, when it has no more or should stop, an output
  * buffer with the stop id.  The blocks stay allocated until the host is done, so
@@ -71,7 +71,7 @@ static long hint_keep_pages(void)
  * @vb: the balloon
  * @nr_pages: guest pages wanted; whole blocks are given
  *
- * The host need not be told, nor have seen the hint (virtio 1.2, 5.5.6.4.1: the
+ * The host need not be told, nor have seen the hint (virtio 1.2, 5.5.6.5.1: the
  * driver MAY).
  *
  * Context: Any but interrupts, under oom_lock too.

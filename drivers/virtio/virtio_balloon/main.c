@@ -103,7 +103,7 @@ static int find_queues(struct virtio_balloon *vb)
 
 /*
  * What the guest expects to find in pages that come back.  Must stand before
- * DRIVER_OK and not change afterwards (virtio 1.2, 5.5.6.5), and since a reset
+ * DRIVER_OK and not change afterwards (virtio 1.2, 5.5.6.6.1), and since a reset
  * clears it, it has to be written after each.
  */
 static void write_poison(struct virtio_balloon *vb)
@@ -343,7 +343,7 @@ static __maybe_unused int balloon_restore(struct virtio_device *vdev)
  *
  * Reports may change what free pages contain.  A guest that relies on their
  * contents may accept them only if it can tell the host what it expects (virtio
- * 1.2, 5.5.6.5.1).
+ * 1.2, 5.5.3.1).
  *
  * Reporting must not allocate memory on its way to the ring, therefore no indirect
  * descriptors.  The device deals in guest physical addresses whatever the platform

@@ -99,7 +99,7 @@ unsigned long balloon_reserve(struct virtio_balloon *vb)
  * @page: holds the balloon's reference only, or an isolating task's as well
  *
  * Freeing writes the poison or zeroes the page where the guest relies on that
- * (virtio 1.2, 5.5.6.5).
+ * (virtio 1.2, 5.5.6.6.1).
  *
  * Context: Any but interrupts.
  */

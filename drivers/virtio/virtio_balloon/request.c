@@ -191,7 +191,7 @@ static void request_answered(struct balloon_queue *queue, struct balloon_request
  * @queue: the queue
  *
  * The length the device reports is ignored: a legacy device may leave garbage
- * there (virtio 1.2, 5.5.6.2).
+ * there (virtio 1.2, 5.5.6.2.1).
  *
  * Context: Any but interrupts.
  * Return: whether balloon_request_answered() has something.
