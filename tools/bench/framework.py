@@ -1,0 +1,215 @@
+"""What a benchmark is made of, and how it is run.
+
+A scenario boots guests with each of its setups in turn and returns measures; a
+row is one measure of a scenario with its unit and what it must reach.  Setups
+are interleaved, so that whatever else the machine does hits all of them alike.
+"""
+
+import concurrent.futures
+import dataclasses
+import math
+import time
+
+import stats
+from guest import GuestError
+
+
+_images = {}
+
+
+def use_kernels(**images):
+    """Takes other bzImages for the kernels named overlay and upstream."""
+    _images.update({name: image for name, image in images.items() if image})
+
+
+def image(kernel):
+    return _images.get(kernel, kernel)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """A kernel and how it is used.  name is what tables call it."""
+    name: str
+    kernel: str
+    cmdline: str = ""
+    compact: bool = False  # write compact_memory wherever the guest idles
+
+
+UPSTREAM = Setup("upstream", "upstream")
+OVERLAY = Setup("overlay", "overlay")
+PAIR = (UPSTREAM, OVERLAY)
+_ORDER = "page_reporting.page_reporting_order"
+COMPACTED = Setup("upstream, compacted", "upstream", compact=True)
+ORDER_4 = Setup("upstream, order 4", "upstream", cmdline=f"{_ORDER}=4")
+ORDER_0 = Setup("upstream, order 0", "upstream", cmdline=f"{_ORDER}=0")
+
+
+@dataclasses.dataclass(frozen=True)
+class AtMost:
+    """The overlay's figure is at most so much."""
+    limit: float
+
+    def met(self, result):
+        return result.overlay.median <= self.limit
+
+    def __str__(self):
+        return f"<= {self.limit:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+    """The overlay's figure is at most so many times upstream's."""
+    limit: float
+
+    def met(self, result):
+        return result.overlay.median <= self.limit * result.upstream.median
+
+    def __str__(self):
+        return f"ratio <= {self.limit:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class IntervalBelow:
+    """The upper end of the 95 % interval of the ratio, from pairs, is at most so much."""
+    limit: float
+
+    def met(self, result):
+        return result.interval.high <= self.limit
+
+    def __str__(self):
+        return f"95 % interval <= {self.limit:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Between:
+    low: float
+    high: float
+
+    def met(self, result):
+        return self.low <= result.overlay.median <= self.high
+
+    def __str__(self):
+        return f"{self.low:g} to {self.high:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """measure: its key in what Scenario.run() returns; target: None for one that only informs."""
+    measure: str
+    title: str
+    unit: str
+    target: object = None
+
+
+@dataclasses.dataclass
+class Result:
+    """A row with its figures (stats.Summary).  problem: why there are none."""
+    scenario: "Scenario"
+    row: Row
+    upstream: stats.Summary = None
+    overlay: stats.Summary = None
+    others: dict = dataclasses.field(default_factory=dict)  # setup's name: Summary
+    interval: stats.Interval = None
+    problem: str = None
+
+    @property
+    def name(self):
+        return f"{self.scenario.name}.{self.row.measure}"
+
+    @property
+    def ratio(self):
+        """Overlay's figure over upstream's, None where there is none."""
+        if self.problem or not self.upstream or not self.upstream.median:
+            return None
+        if math.isinf(self.upstream.median) or math.isinf(self.overlay.median):
+            return None
+        return self.overlay.median / self.upstream.median
+
+    @property
+    def met(self):
+        """Whether the target is met; None without a target or figures."""
+        if self.problem or not self.row.target:
+            return None
+        return bool(self.row.target.met(self))
+
+
+class Scenario:
+    """One workload.  Subclasses set these, and say in run() what happens.
+
+    name         on the command line, and the first part of its rows' names
+    title        one line for the report
+    rows         of Row
+    others       setups measured beside upstream and overlay, once, in full runs only
+    repetitions, quick_repetitions   0 leaves it out of a quick run
+    exact        counts instructions: neither noise nor neighbours matter
+    """
+
+    name = title = ""
+    rows = ()
+    others = ()
+    repetitions = 3
+    quick_repetitions = 1
+    exact = False
+
+    def run(self, setup, quick):
+        """Boots what it needs and returns {measure: number}; math.inf for never.
+
+        "series" may hold {line: [(x, y), ...]} for a picture, with seconds and MiB.
+        """
+        raise NotImplementedError
+
+    def guest_name(self, setup):
+        return f"bench-{self.name}-{setup.name}".replace(", ", "-").replace(" ", "")
+
+    def prepare(self):
+        """Builds what only this scenario needs."""
+
+    def measure_all(self, setups, repetitions, quick, say):
+        """Returns {setup's name: [what run() returned]}."""
+        measured = {setup.name: [] for setup in setups}
+        for repetition in range(repetitions):
+            turn = [s for s in setups if repetition == 0 or s in PAIR]
+            if repetition % 2:
+                turn.reverse()
+            # Under icount time does not pass faster with more of the host.
+            with concurrent.futures.ThreadPoolExecutor(2 if self.exact else 1) as pool:
+                runs = [pool.submit(self._timed, setup, quick) for setup in turn]
+                for setup, run in zip(turn, runs):
+                    measures, seconds = run.result()
+                    measured[setup.name].append(measures)
+                    say(self, setup, repetition, measures, seconds)
+        return measured
+
+    def _timed(self, setup, quick):
+        begun = time.monotonic()
+        return self.run(setup, quick), time.monotonic() - begun
+
+
+def results(scenario, measured):
+    """The rows of a scenario with their figures."""
+    for row in scenario.rows:
+        values = {name: [m[row.measure] for m in runs if row.measure in m]
+                  for name, runs in measured.items()}
+        result = Result(scenario, row)
+        result.others = {name: stats.summary(found) for name, found in values.items()
+                         if found and name not in (UPSTREAM.name, OVERLAY.name)}
+        ours, theirs = values.get(OVERLAY.name), values.get(UPSTREAM.name)
+        if not ours or not theirs:
+            result.problem = "not measured"
+        else:
+            result.upstream, result.overlay = stats.summary(theirs), stats.summary(ours)
+            if isinstance(row.target, IntervalBelow):
+                result.interval = stats.ratio_interval(theirs, ours)
+        yield result
+
+
+def run(scenario, quick, repetitions, say):
+    """Runs a scenario; returns what was measured and its rows."""
+    repetitions = repetitions or (scenario.quick_repetitions if quick else scenario.repetitions)
+    setups = PAIR if quick else (*PAIR, *scenario.others)
+    try:
+        scenario.prepare()
+        measured = scenario.measure_all(setups, repetitions, quick, say)
+    except GuestError as error:
+        return {}, [Result(scenario, row, problem=str(error)) for row in scenario.rows]
+    return measured, list(results(scenario, measured))

@@ -1,0 +1,71 @@
+"""The benchmark's results as one HTML page that needs nothing beside it."""
+
+import base64
+import html
+
+import charts
+import report
+
+STYLE = """
+body { font: 16px/1.5 sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; margin: 1em 0; font-size: 14px }
+th, td { border-bottom: 1px solid #ccc; padding: 0.3em 0.7em; text-align: left; vertical-align: top }
+td.met { color: #1a5fb4 } td.missed { color: #9a3412; font-weight: bold }
+img { max-width: 100%; display: block; margin: 1em 0 }
+code { background: #f3f3f3; padding: 0 0.2em }
+"""
+
+
+def _picture(png, label):
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{html.escape(label)}" src="data:image/png;base64,{data}">'
+
+
+def _table(headings, rows):
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in headings)
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _row(cells, met=None):
+    kinds = [""] * (len(cells) - 1) + [{True: "met", False: "missed", None: ""}[met]]
+    return "<tr>" + "".join(f'<td class="{kind}">{html.escape(cell)}</td>'
+                            for cell, kind in zip(cells, kinds)) + "</tr>"
+
+
+def _section(scenario, results, measured):
+    parts = [f"<h2>{html.escape(scenario.title)}</h2>"]
+    good = [result for result in results if not result.problem]
+    if good:
+        parts.append(_table(report.HEADINGS,
+                            [_row(report.cells(result), result.met) for result in good]))
+    others = [_row((result.name, name, report.spread(summary), result.row.unit))
+              for result in good for name, summary in result.others.items()]
+    if others:
+        parts.append("<p>Upstream with other settings</p>"
+                     + _table(("row", "setting", "figure", "unit"), others))
+    parts += [f"<p>{html.escape(result.name)}: no figures: {html.escape(result.problem)}</p>"
+              for result in results if result.problem]
+    drawn = {setup: runs for setup, runs in measured.items() if runs and "series" in runs[-1]}
+    if drawn:
+        axes = getattr(scenario, "axes", None)
+        png = (charts.points(scenario.title, drawn, *axes) if axes
+               else charts.over_time(scenario.title, drawn))
+        parts.append(_picture(png, scenario.title))
+    return "".join(parts)
+
+
+def render(meta, results, measured):
+    """measured: {scenario: {setup: [measures]}} by the scenario's name."""
+    scenarios = list(dict.fromkeys(result.scenario for result in results))
+    facts = "".join(_row((key, value)) for key, value in meta.items())
+    overview = charts.ratios(results)
+    return ("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+            "<title>Free page reporting: benchmark</title>"
+            f"<style>{STYLE}</style></head><body>"
+            "<h1>Free page reporting: upstream's kernel and the overlay, side by side</h1>"
+            f"<table>{facts}</table><p>{html.escape(report.tally(results))}. "
+            "Figures are medians [least .. greatest].</p>"
+            + (_picture(overview, "ratios") if overview else "")
+            + "".join(_section(scenario, [r for r in results if r.scenario is scenario],
+                               measured.get(scenario.name, {})) for scenario in scenarios)
+            + "</body></html>\n")

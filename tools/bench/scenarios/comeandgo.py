@@ -1,0 +1,82 @@
+"""A job frees its memory and takes it again soon: is it left alone meanwhile?"""
+
+import time
+
+import workload
+from discards import total
+from framework import AtMost, Ratio, Row, Scenario
+from workload import MIB
+
+JOB = 500  # MiB
+
+
+class ComeAndGo(Scenario):
+    def __init__(self, gap, rounds, quick=0):
+        self.name = f"comeandgo-{gap}s"
+        self.title = f"A job of {JOB} MiB comes {rounds} times with gaps of {gap} s"
+        self.quick_repetitions = quick
+        self._gap, self._rounds = gap, rounds
+        self.rows = (
+            Row("discarded", "discarded in each gap", "MiB", Ratio(0.5)),
+            Row("t95", "after the last end 95 % of what comes back is back after", "s", Ratio(1)),
+            Row("share", "share that came back in the end", "%"),
+            Row("seconds", "run time without the gaps (wall)", "s"),
+        )
+
+    def run(self, setup, quick):
+        rounds = min(self._rounds, 6) if quick else self._rounds
+        with workload.start(self, setup, memory=2048) as guest:
+            workload.quiet(guest)
+            job = guest.spawn(f"exec come_and_go --mib {JOB} --rounds {rounds} "
+                              f"--gap-ms {self._gap * 1000}")
+            begun = workload.wait_output(guest, job, "start 1")
+            ended = workload.wait_output(guest, job, f"end {rounds}", 60 + 2 * rounds * self._gap)
+            job.check(10)
+            high = max(sample.charge for sample in guest.samples(ended - 1, ended + 0.1))
+            time.sleep(3)  # upstream begins after 2 s
+            workload.quiet(guest)
+            workload.assert_healthy(guest)
+            back = high - guest.charge()
+            between = [d for d in guest.discards(begun) if d.time < ended]
+            return {
+                "discarded": total(between) / MIB / (rounds - 1),
+                "t95": workload.time_back(guest, ended, high, back, 0.95),
+                "share": 100 * back / (JOB * MIB),
+                "seconds": workload.number(job.output, "work_ns") / 1e9,
+                "series": workload.lines(guest, begun - 1, zero=begun),
+            }
+
+
+class RunTime(Scenario):
+    """Its run time with and without reporting, in instructions."""
+
+    name = "comeandgo-cost"
+    title = f"The job of {JOB} MiB with gaps of 3 s: instructions with reporting on and off"
+    exact = True
+    repetitions = quick_repetitions = 1
+    rows = (
+        Row("on", "run time, reporting on", "ms"),
+        Row("off", "run time, reporting off", "ms"),
+        Row("ratio", "on / off", "", AtMost(1.01)),
+    )
+
+    def run(self, setup, quick):
+        measures = {}
+        for mode in ("on", "off"):
+            with workload.start(self, setup, memory=2048, smp=1, icount=workload.ICOUNT,
+                                balloon=f"free-page-reporting={mode}") as guest:
+                job = guest.spawn(f"sleep {workload.BOOT_REPORTED}; exec come_and_go --mib {JOB} "
+                                  f"--rounds 5 --gap-ms 3000")
+                job.check(300)
+                workload.assert_healthy(guest)
+                measures[mode] = workload.number(job.output, "work_ns") / 1e6
+        measures["ratio"] = measures["on"] / measures["off"]
+        return measures
+
+
+SCENARIOS = [
+    ComeAndGo(1, 10),
+    ComeAndGo(3, 10, quick=1),
+    ComeAndGo(10, 6),
+    RunTime(),
+]

@@ -1,0 +1,110 @@
+"""A fragmenting day's work with idle phases: what does the host pay over its whole time?"""
+
+import time
+
+import sampler
+import workload
+from framework import COMPACTED, ORDER_0, ORDER_4, AtMost, Ratio, Row, Scenario
+from workload import GIB, MIB
+
+FILES, JOB = 500, 300  # MiB
+
+
+def program(idle_ms):
+    return ("mkdir -p /mnt/bench && mount -t tmpfs -o size=900m bench /mnt/bench && "
+            f"exec fragment_mix --dir /mnt/bench --files-mib {FILES} --job-mib {JOB} "
+            f"--idle-ms {idle_ms}")
+
+
+def qemu_own(guest):
+    """Bytes of QEMU's RSS that are not the guest's RAM: translated code, heap, programs."""
+    base, own, inside = workload.ram_address(guest), 0, False
+    with open(f"/proc/{guest.pid}/smaps") as f:
+        for line in f:
+            first = line.split(maxsplit=1)[0]
+            if "-" in first:
+                start, end = (int(word, 16) for word in first.split("-"))
+                inside = start <= base < end
+            elif first == "Rss:" and not inside:
+                own += int(line.split()[1]) * 1024
+    return own
+
+
+def surplus(guest):
+    """Bytes the host is charged for the guest's RAM beyond what the guest uses of it."""
+    meminfo = guest.meminfo()
+    return guest.charge() - qemu_own(guest) - (meminfo["MemTotal"] - meminfo["MemFree"])
+
+
+class Mix(Scenario):
+    name = "mix"
+    title = (f"{FILES} MiB of small files, a job of {JOB} MiB, forks; idle; 80 % of the files "
+             "removed; idle")
+    others = (COMPACTED, ORDER_4, ORDER_0)
+    rows = (
+        Row("mean", "mean charge", "MiB", Ratio(0.65)),
+        Row("footprint", "charge x time", "GiB s"),
+        Row("footprint_rss", "RSS x time", "GiB s"),
+        Row("surplus", "charged minus used at the end", "MiB", Ratio(0.05)),
+        Row("charged", "charged at the end", "MiB"),
+        Row("faults", "QEMU's minor faults", "", Ratio(1.3)),
+        Row("seconds", "run time without the idle phases (wall)", "s"),
+        Row("moved", "pages moved", "pages"),
+    )
+
+    def run(self, setup, quick):
+        idle = 15 if quick else 25
+        with workload.start(self, setup, memory=2048) as guest:
+            workload.quiet(guest)
+            always = surplus(guest)  # the kernel's image and the like
+            moved, faults = guest.vmstat()["pgmigrate_success"], guest.minor_faults()
+            job = guest.spawn(program(idle * 1000))
+            begun = workload.wait_output(guest, job, "work")
+            self._idles(guest, setup, job, 1)
+            self._idles(guest, setup, job, 2)
+            ended = workload.wait_output(guest, job, "done", idle + 60)
+            job.check(10)
+            samples = guest.samples(begun, ended)
+            workload.assert_healthy(guest)
+            footprint = sampler.footprint(samples)
+            return {
+                "mean": footprint / (samples[-1].time - samples[0].time) / MIB,
+                "footprint": footprint / GIB,
+                "footprint_rss": sampler.footprint(
+                    [s._replace(charge=s.rss) for s in samples]) / GIB,
+                "surplus": (surplus(guest) - always) / MIB,
+                "charged": samples[-1].charge / MIB,
+                "faults": guest.minor_faults() - faults,
+                "seconds": workload.number(job.output, "work_ns") / 1e9,
+                "moved": guest.vmstat()["pgmigrate_success"] - moved,
+                "series": workload.lines(guest, begun, ended),
+            }
+
+    @staticmethod
+    def _idles(guest, setup, job, phase):
+        """Waits for an idle phase, and compacts in it if that is asked for."""
+        guest.wait_for(lambda: job.output.count("idle\n") >= phase or not job.running, 300,
+                       "the mix idles")
+        if setup.compact:
+            time.sleep(2)
+            guest.write("/proc/sys/vm/compact_memory", 1)
+
+
+class RunTime(Scenario):
+    """Its run time in instructions, where evacuation and reporting compete with it."""
+
+    name = "mix-cost"
+    title = "The same with instructions counted"
+    exact = True
+    repetitions = quick_repetitions = 1
+    rows = (Row("ms", "run time without the idle phases", "ms", Ratio(1.02)),)
+
+    def run(self, setup, quick):
+        with workload.start(self, setup, memory=2048, smp=1, icount=workload.ICOUNT) as guest:
+            job = guest.spawn(f"sleep {workload.BOOT_REPORTED}; {program(25000)}")
+            job.check(300)
+            workload.assert_healthy(guest)
+            return {"ms": workload.number(job.output, "work_ns") / 1e6}
+
+
+SCENARIOS = [Mix(), RunTime()]
