@@ -50,6 +50,7 @@
  * @zone: its zone
  * @nr: units in it
  * @units: what they look like
+ * @stranded: free pages in those that are in use in part
  * @plan: what moves where
  * @next_target: how much of the plan's targets is used up
  * @pool: free pages of targets, by order, linked by page->lru
@@ -59,6 +60,7 @@ struct evacuation {
 	struct zone *zone;
 	unsigned int nr;
 	struct evacuate_unit units[EVACUATE_WINDOW];
+	unsigned long stranded;
 	struct evacuate_plan plan;
 	unsigned int next_target;
 	struct list_head pool[NR_PAGE_ORDERS];
@@ -230,6 +232,7 @@ static void look_at_window(struct evacuation *ev)
 
 	ev->zone = NULL;
 	ev->nr = 0;
+	ev->stranded = 0;
 	for (; ev->nr < EVACUATE_WINDOW; ev->nr++) {
 		struct evacuate_unit *unit = &ev->units[ev->nr];
 		struct page *page;
@@ -259,7 +262,7 @@ static void look_at_window(struct evacuation *ev)
 		seen = seen_at(table, pfn);
 		unit->quiet = evacuate_look(seen, unit->free, aged);
 		if (unit->free < pageblock_nr_pages)
-			round_stranded += unit->free;
+			ev->stranded += unit->free;
 		cond_resched();
 	}
 }
@@ -483,7 +486,7 @@ static unsigned int evacuate(struct evacuation *ev)
 		INIT_LIST_HEAD(&ev->pool[order]);
 	ev->next_target = 0;
 
-	while (done < ev->plan.nr_sources && allowed()) {
+	while (done < ev->plan.nr_sources && reporting_may_go_on()) {
 		unsigned int nr = min(ev->plan.nr_sources - done, BATCH_UNITS);
 
 		moved += evacuate_batch(ev, &ev->plan.source[done], nr);
@@ -501,16 +504,21 @@ static void look_again(unsigned long delay)
 	reporting_queue(&evacuate_work, delay);
 }
 
-/* Look at one window and do what can be done there; returns the pages moved. */
-static unsigned int go(struct evacuation *ev)
+/*
+ * Look at one window and do what can be done there; returns the pages moved.
+ * In a hurry, what changed a moment ago is moved as well.
+ */
+static unsigned int go(struct evacuation *ev, unsigned long start,
+		       unsigned int budget, bool hurry)
 {
-	unsigned int moved = 0;
+	unsigned int moved = 0, i;
 
 	get_online_mems();
-	ev->start = cursor;
+	ev->start = start;
 	look_at_window(ev);
-	evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages,
-			   EVACUATE_BUDGET);
+	for (i = 0; hurry && i < ev->nr; i++)
+		ev->units[i].quiet = true;
+	evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages, budget);
 	if (ev->plan.nr_sources >= EVACUATE_WORTH) {
 		lru_add_drain_all();
 		moved = evacuate(ev);
@@ -545,7 +553,7 @@ static void evacuate_work_func(struct work_struct *work)
 	}
 
 	mutex_lock(&reporting_pass_lock);
-	moved = go(ev);
+	moved = go(ev, cursor, EVACUATE_BUDGET, false);
 	mutex_unlock(&reporting_pass_lock);
 
 	if (moved) {
@@ -553,6 +561,7 @@ static void evacuate_work_func(struct work_struct *work)
 		rounds_left = ROUNDS;
 		reporting_kick();
 	} else if (ev->nr) {
+		round_stranded += ev->stranded;
 		cursor += ev->nr * pageblock_nr_pages;
 	} else {
 		cursor = 0;
@@ -574,6 +583,31 @@ void evacuate_start(void)
 	if (!allowed())
 		return;
 	look_again(EVACUATE_LOOK_MIN);
+}
+
+/**
+ * evacuate_now - make whole what can be, at once
+ * @until: when to stop, in jiffies
+ *
+ * For who flushes: without regard to how idle the guest is, or how quiet a
+ * unit.
+ *
+ * Context: From a work of reporting_queue(); may sleep.
+ */
+void evacuate_now(unsigned long until)
+{
+	struct evacuation *ev = the_evacuation;
+	unsigned long start = 0;
+
+	do {
+		mutex_lock(&reporting_pass_lock);
+		if (reporting_may_go_on())
+			go(ev, start, U32_MAX, true);
+		else
+			ev->nr = 0;
+		start += ev->nr * pageblock_nr_pages;
+		mutex_unlock(&reporting_pass_lock);
+	} while (ev->nr && time_before(jiffies, until));
 }
 
 /**

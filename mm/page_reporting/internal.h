@@ -153,7 +153,11 @@ void reporting_stir(void);
 void reporting_queue(struct delayed_work *work, unsigned long delay);
 void reporting_kick(void);
 void reporting_wait(void);
+void reporting_drain(void);
 int reporting_set_order(unsigned int order);
+int reporting_set_pause(bool on);
+bool reporting_paused(void);
+struct page_reporting_dev_info *reporting_device(int *err);
 bool reporting_may_go_on(void);
 unsigned long reporting_delay(void);
 
@@ -161,14 +165,20 @@ unsigned long reporting_delay(void);
 #ifdef CONFIG_PAGE_REPORTING_EVACUATE
 void evacuate_start(void);
 void evacuate_stop(void);
+void evacuate_now(unsigned long until);
 bool evacuate_dozes(void);
 int evacuate_init(void);
 #else
 static inline void evacuate_start(void) { }
 static inline void evacuate_stop(void) { }
+static inline void evacuate_now(unsigned long until) { }
 static inline bool evacuate_dozes(void) { return false; }
 static inline int evacuate_init(void) { return 0; }
 #endif
+
+/* flush.c */
+int flush_run(unsigned int timeout_ms, bool evacuate);
+void flush_stop(void);
 
 /* stats.c */
 enum reporting_stat {
@@ -183,6 +193,8 @@ enum reporting_stat {
 	STAT_PASSES,
 	STAT_DRAINS,
 	STAT_LAST_PASS_US,
+	STAT_FLUSHES,
+	STAT_LAST_FLUSH_US,
 	STAT_STRANDED_PAGES,
 	STAT_EVACUATED,
 	STAT_EVACUATE_FAILED,

@@ -40,7 +40,7 @@ static struct page_reporting_dev_info *the_device;
 static struct workqueue_struct *reporting_wq;
 
 /* Who does not want passes now; bits. */
-enum { PAUSE_SUSPEND };
+enum { PAUSE_SUSPEND, PAUSE_USER };
 static unsigned long paused;
 
 DEFINE_STATIC_KEY_FALSE(page_reporting_enabled);
@@ -85,6 +85,21 @@ static unsigned long threshold_pages(void)
 bool reporting_may_go_on(void)
 {
 	return !READ_ONCE(paused) && READ_ONCE(the_device);
+}
+
+/**
+ * reporting_device - who takes reports now
+ * @err: -ENODEV if nobody, -EBUSY if the engine is paused, else 0
+ *
+ * Context: The device stays under reporting_pass_lock.
+ * Return: The device, if there is no error.
+ */
+struct page_reporting_dev_info *reporting_device(int *err)
+{
+	struct page_reporting_dev_info *prdev = READ_ONCE(the_device);
+
+	*err = !prdev ? -ENODEV : READ_ONCE(paused) ? -EBUSY : 0;
+	return *err ? NULL : prdev;
 }
 
 static void wake_irq_func(struct irq_work *work)
@@ -205,14 +220,30 @@ static void rearm(const struct pass_result *result)
 	reporting_queue(&pass_work, sleep);
 }
 
-/*
+/**
+ * reporting_drain - bring what lies on per-CPU lists to where passes look
+ *
  * CPUs that have gone idle keep freed pages on their own lists, huge ones too,
- * and no hook sees them there.  Once a burst has been reported, get the rest.
+ * and no hook sees them there.  They count as freed long ago.
+ *
+ * Context: From a work of reporting_queue(); may sleep.
  */
+void reporting_drain(void)
+{
+	struct zone *zone;
+
+	stat_add(STAT_DRAINS, 1);
+	granule_map_backdate(true);
+	/* Of one zone, drain_all_pages() waits for others that drain. */
+	for_each_populated_zone(zone)
+		drain_all_pages(zone);
+	granule_map_backdate(false);
+}
+
+/* Once a burst has been reported, get the rest of it. */
 static bool drain_after_burst(void)
 {
 	unsigned long dirty = granule_map_pages(GRANULE_DIRTY);
-	struct zone *zone;
 
 	if (reported_since_drain < DRAIN_WORTH_PAGES ||
 	    dirty > reported_since_drain / 8 ||
@@ -221,12 +252,7 @@ static bool drain_after_burst(void)
 
 	reported_since_drain = 0;
 	last_drain = jiffies;
-	stat_add(STAT_DRAINS, 1);
-	granule_map_backdate(true);
-	/* Of one zone, drain_all_pages() waits for others that drain. */
-	for_each_populated_zone(zone)
-		drain_all_pages(zone);
-	granule_map_backdate(false);
+	reporting_drain();
 	return true;
 }
 
@@ -263,10 +289,11 @@ static void pass_work_func(struct work_struct *work)
 {
 	struct page_reporting_dev_info *prdev;
 	struct pass_result result = {};
+	int err;
 
 	mutex_lock(&reporting_pass_lock);
-	prdev = READ_ONCE(the_device);
-	if (prdev && reporting_may_go_on()) {
+	prdev = reporting_device(&err);
+	if (prdev) {
 		WRITE_ONCE(wake, WAKE_SOON);
 		/* hv_balloon changes the order from within its report(). */
 		result.err = apply_order();
@@ -383,6 +410,7 @@ void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 		irq_work_sync(&evacuate_irq);
 		cancel_delayed_work_sync(&pass_work);
 		evacuate_stop();
+		flush_stop();
 		static_branch_disable(&page_reporting_enabled);
 		mutex_lock(&reporting_pass_lock);
 		granule_map_drop();
@@ -397,6 +425,38 @@ static void pause_clear(int who)
 	clear_bit(who, &paused);
 	reporting_kick();
 	evacuate_start();
+}
+
+/**
+ * reporting_set_pause - stop reporting, or go on
+ * @on: stop
+ *
+ * Context: Process context; to stop, waits for a request that is under way.
+ * Return: 0; or -EINTR if killed while waiting: reporting is paused, but the
+ * last request may still be at the host.
+ */
+int reporting_set_pause(bool on)
+{
+	if (!on) {
+		if (test_bit(PAUSE_USER, &paused))
+			pause_clear(PAUSE_USER);
+		return 0;
+	}
+	set_bit(PAUSE_USER, &paused);
+	if (mutex_lock_killable(&reporting_pass_lock))
+		return -EINTR;
+	mutex_unlock(&reporting_pass_lock);
+	return 0;
+}
+
+/**
+ * reporting_paused - has the user paused reporting?
+ *
+ * Return: true if so; a suspend under way does not count.
+ */
+bool reporting_paused(void)
+{
+	return test_bit(PAUSE_USER, &paused);
 }
 
 /*

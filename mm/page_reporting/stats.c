@@ -46,6 +46,9 @@ REPORTING_ATTR(tight, STAT(STAT_TIGHT));
 REPORTING_ATTR(passes, STAT(STAT_PASSES));
 REPORTING_ATTR(drains, STAT(STAT_DRAINS));
 REPORTING_ATTR(last_pass_us, STAT(STAT_LAST_PASS_US));
+/* Flushes so far: the generation; and how long the last one took. */
+REPORTING_ATTR(flushes, STAT(STAT_FLUSHES));
+REPORTING_ATTR(last_flush_us, STAT(STAT_LAST_FLUSH_US));
 
 #ifdef CONFIG_PAGE_REPORTING_EVACUATE
 /* Free in pieces of units, when last looked at. */
@@ -71,6 +74,8 @@ static struct attribute *reporting_attrs[] = {
 	&passes_attr.attr,
 	&drains_attr.attr,
 	&last_pass_us_attr.attr,
+	&flushes_attr.attr,
+	&last_flush_us_attr.attr,
 #ifdef CONFIG_PAGE_REPORTING_EVACUATE
 	&stranded_bytes_attr.attr,
 	&evacuated_attr.attr,

@@ -104,6 +104,40 @@ static int kick_handler(const struct ctl_table *table, int write, void *buffer,
 	return err;
 }
 
+/* "MS" or "MS 1": flush within so many ms, and evacuate first. */
+static int flush_handler(const struct ctl_table *table, int write, void *buffer,
+			 size_t *lenp, loff_t *ppos)
+{
+	int args[] = { 0, 0 };
+	struct ctl_table copy = *table;
+	int err;
+
+	copy.data = args;
+	copy.maxlen = sizeof(args);
+	err = proc_dointvec(&copy, write, buffer, lenp, ppos);
+	if (err)
+		return err;
+	if (args[0] < 1 || args[0] > DELAY_MS_MAX || args[1] < 0 || args[1] > 1)
+		return -EINVAL;
+	return flush_run(args[0], args[1]);
+}
+
+static int pause_handler(const struct ctl_table *table, int write, void *buffer,
+			 size_t *lenp, loff_t *ppos)
+{
+	unsigned int on = reporting_paused();
+	struct ctl_table copy = *table;
+	int err;
+
+	copy.data = &on;
+	copy.extra1 = SYSCTL_ZERO;
+	copy.extra2 = SYSCTL_ONE;
+	err = proc_douintvec_minmax(&copy, write, buffer, lenp, ppos);
+	if (err || !write)
+		return err;
+	return reporting_set_pause(on);
+}
+
 static unsigned int delay_ms_max = DELAY_MS_MAX;
 
 static struct ctl_table reporting_sysctls[] = {
@@ -130,6 +164,18 @@ static struct ctl_table reporting_sysctls[] = {
 		.proc_handler	= kick_handler,
 		.extra1		= SYSCTL_ZERO,
 		.extra2		= SYSCTL_INT_MAX,
+	},
+	{
+		.procname	= "page_reporting_flush",
+		.maxlen		= 2 * sizeof(int),
+		.mode		= 0200,
+		.proc_handler	= flush_handler,
+	},
+	{
+		.procname	= "page_reporting_pause",
+		.maxlen		= sizeof(unsigned int),
+		.mode		= 0644,
+		.proc_handler	= pause_handler,
 	},
 #ifdef CONFIG_PAGE_REPORTING_EVACUATE
 	{

@@ -132,6 +132,23 @@ TRACE_EVENT(page_reporting_evacuate,
 		  __entry->whole)
 );
 
+TRACE_EVENT(page_reporting_flush,
+	TP_PROTO(unsigned long generation, s64 duration_us, int err),
+	TP_ARGS(generation, duration_us, err),
+	TP_STRUCT__entry(
+		__field(unsigned long, generation)
+		__field(s64, duration_us)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->generation = generation;
+		__entry->duration_us = duration_us;
+		__entry->err = err;
+	),
+	TP_printk("generation=%lu duration_us=%lld err=%d", __entry->generation,
+		  __entry->duration_us, __entry->err)
+);
+
 #define PAGE_REPORTING_SKIP_REASONS				\
 	EM(PAGE_REPORTING_SKIP_IN_USE,		"in_use")	\
 	EM(PAGE_REPORTING_SKIP_ISOLATED,	"isolated")	\
