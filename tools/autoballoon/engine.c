@@ -164,7 +164,8 @@ static void adopt(struct slot *slot, uint64_t time_ms)
 	    !saved->target || saved->target > g->ram)
 		return;
 	slot->manual = saved->manual;
-	m->target = saved->target;
+	/* A target that was sent and not saved any more shows in the guest's size. */
+	m->target = saved->target > g->actual + POLICY_TOLERANCE ? g->actual : saved->target;
 	m->lowest = g->actual;
 	m->last_actual = g->actual;
 	m->settled = false;
@@ -290,6 +291,18 @@ static void observe(unsigned int i, uint64_t time_ms)
 	g->hold_max = slot->hold_max;
 }
 
+/**
+ * engine_observe - bring what the policy sees up to date, for reports
+ * @time_ms: the time now
+ */
+void engine_observe(uint64_t time_ms)
+{
+	unsigned int i;
+
+	for (i = 0; i < engine.nr; i++)
+		observe(i, time_ms);
+}
+
 static void fill_host(struct policy_host *host, uint64_t time_ms)
 {
 	host->time_ms = time_ms;
@@ -362,6 +375,18 @@ static void carry_out(unsigned int i, const struct policy_memory *before, uint64
 		watch(slot);
 }
 
+static void save_state(void)
+{
+	int err;
+
+	if (!engine.state_changed || engine.dry_run)
+		return;
+	err = state_save(engine.config.run_dir);
+	if (err)
+		log_warn("event=state-not-saved reason=\"%s\"", strerror(-err));
+	engine.state_changed = false;
+}
+
 /**
  * engine_step - let the policy decide, and do what it says
  * @time_ms: the time now
@@ -372,8 +397,7 @@ void engine_step(uint64_t time_ms)
 	unsigned int i;
 
 	engine.step_wanted = false;
-	for (i = 0; i < engine.nr; i++)
-		observe(i, time_ms);
+	engine_observe(time_ms);
 	fill_host(&engine.host, time_ms);
 	memcpy(before, engine.memory, engine.nr * sizeof(before[0]));
 	policy_step(&engine.config.policy, &engine.host, engine.guests, engine.memory,
@@ -390,6 +414,7 @@ void engine_step(uint64_t time_ms)
 		engine.no_donors = 0;
 	memset(engine.host.events, 0, sizeof(engine.host.events));
 	memset(engine.host.injected, 0, sizeof(engine.host.injected));
+	save_state();
 }
 
 /**
@@ -402,10 +427,8 @@ void engine_plan(const enum level *level, struct policy_result *result, uint64_t
 {
 	static struct policy_memory scratch[POLICY_MAX_GUESTS];
 	struct policy_host host = engine.host;
-	unsigned int i;
 
-	for (i = 0; i < engine.nr; i++)
-		observe(i, time_ms);
+	engine_observe(time_ms);
 	fill_host(&host, time_ms);
 	if (level && *level > LEVEL_NONE) {
 		host.level = max_u64(host.level, *level);
@@ -482,12 +505,6 @@ void engine_tick(uint64_t time_ms)
 		if (engine.slots[i].guest.used)
 			tick_guest(i, time_ms);
 	engine_step(time_ms);
-	if (engine.state_changed && !engine.dry_run) {
-		err = state_save(engine.config.run_dir);
-		if (err)
-			log_warn("event=state-not-saved reason=\"%s\"", strerror(-err));
-		engine.state_changed = false;
-	}
 	if (engine.config.metrics_file[0] && time_ms >= engine.metrics_ms) {
 		engine.metrics_ms = time_ms + engine.config.metrics_interval_ms;
 		err = metrics_write(engine.config.metrics_file);

@@ -60,6 +60,7 @@ void engine_pressure(enum level level, const char *source);
 void engine_inject(enum level level, unsigned int count);
 void engine_tick(uint64_t time_ms);
 void engine_step(uint64_t time_ms);
+void engine_observe(uint64_t time_ms);
 void engine_plan(const enum level *level, struct policy_result *result, uint64_t time_ms);
 struct slot *engine_find(const char *name);
 bool engine_can_act(void);

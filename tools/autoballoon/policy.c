@@ -521,6 +521,18 @@ static bool take_proportional(struct step *s, enum level level)
 	return taken || goal < MIB;
 }
 
+/* Whether somebody could give, only not in this step. */
+static bool donors_wait(const struct step *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr; i++)
+		if (s->guests[i].present && (s->result->verdict[i].why == WHY_RATE ||
+					     s->result->verdict[i].why == WHY_PULSING))
+			return true;
+	return arriving(s) > 0;
+}
+
 static void take_memory(struct step *s)
 {
 	enum level level = event_level(s->host);
@@ -529,7 +541,7 @@ static void take_memory(struct step *s)
 	if (level == LEVEL_NONE)
 		return;
 	taken = s->config->proportional ? take_proportional(s, level) : take_fixed(s, level);
-	s->result->no_donors = !taken && !arriving(s);
+	s->result->no_donors = !taken && !donors_wait(s);
 }
 
 static void rightsize(struct step *s, unsigned int i)

@@ -93,6 +93,7 @@ void report_status(struct textbuf *tb)
 {
 	unsigned int i;
 
+	engine_observe(now_ms());
 	report_host(tb);
 	out_open(tb, "guests", '[');
 	for (i = 0; i < engine.nr; i++)
@@ -196,6 +197,7 @@ void report_doctor(struct textbuf *tb)
 	struct finding findings[DOCTOR_MAX];
 	unsigned int i, k, n;
 
+	engine_observe(now_ms());
 	out_open(tb, "findings", '[');
 	doctor_host(tb);
 	for (i = 0; i < engine.nr; i++) {

@@ -42,12 +42,12 @@ class Daemon:
         self.log_path = os.path.join(self.directory, "log")
 
     def start(self):
+        starts = self.log().count("event=started") if os.path.exists(self.log_path) else 0
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen(
                 [os.path.join(BUILD, "autoballoond"), "-c", self.config, *self.arguments],
                 stderr=log)
-        self.wait(lambda: os.path.exists(self.control) and "event=started" in self.log(),
-                  what="start")
+        self.wait(lambda: self.log().count("event=started") > starts, what="start")
         return self
 
     def stop(self):

@@ -1,0 +1,270 @@
+"""autoballoond with real guests and stock QEMU."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import MIB
+
+PRESETS = {"wiki-medium-16": (0, 16, 0), "wiki-medium-32": (0, 32, 0),
+           "wiki-2013-06": (1, 16, 128), "wiki-2013-10": (1, 2, 4)}
+LEVELS = ("low", "medium", "critical")
+REPORTING = "free-page-reporting=on,deflate-on-oom=on"
+
+
+def preset(name, **policy):
+    return {"policy": {"amounts": name, **policy}}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_inject_moves_a_guest_by_the_exact_amount(run, boot, name):
+    guest = boot("vm", memory=512)
+    daemon = run(preset(name))
+    daemon.wait_ready(guest.daemon_name)
+    expected = 512 * MIB
+    for level, amount in zip(LEVELS, PRESETS[name]):
+        daemon.ctl("inject", level)
+        expected -= amount * MIB
+        guest.wait_for(lambda: guest.balloon_actual() == expected, 20, f"{expected >> 20} MiB")
+        daemon.wait(lambda: daemon.guest(guest.daemon_name)["settled"])
+        assert daemon.guest(guest.daemon_name)["target"] == expected
+
+
+@pytest.mark.parametrize("amounts", ["proportional", "wiki-2013-06"])
+def test_low_inflates_nothing_where_reporting_did_the_job(run, boot, amounts):
+    guest = boot("vm", memory=512, balloon=REPORTING)
+    guest.sh("timeout -s TERM 5 hold --mib 200 || true", 60)
+    guest.settle()
+    daemon = run({"policy": {"amounts": amounts, "overhead": "96M"}})
+    daemon.wait_ready(guest.daemon_name)
+    before = guest.charge()
+    for _ in range(5):
+        daemon.ctl("inject", "low", "--count", "3")
+        state = daemon.guest(guest.daemon_name)
+        assert state["why"] == "nothing-to-gain", state
+    assert not daemon.events("take")
+    assert guest.balloon_actual() == 512 * MIB
+    assert guest.charge() < before + 16 * MIB
+
+
+def test_slack_comes_back_where_there_is_no_reporting(run, boot):
+    guest = boot("vm", memory=512)
+    guest.sh("timeout -s TERM 5 hold --mib 300 || true", 60)
+    guest.settle()
+    before = guest.charge()
+    daemon = run({"policy": {"goal-low": "100", "step-low": "60"}})
+    daemon.wait_ready(guest.daemon_name)
+    daemon.ctl("inject", "low")
+    guest.wait_for(lambda: guest.charge() < before - 150 * MIB, 30, "slack is back")
+
+
+def test_guest_in_need_gets_memory_back_at_once(run, boot):
+    guest = boot("vm", memory=512)
+    daemon = run(preset("wiki-2013-06", hold="30s"))
+    daemon.wait_ready(guest.daemon_name)
+    daemon.ctl("inject", "critical", "--count", "2")
+    guest.wait_for(lambda: guest.balloon_actual() == 256 * MIB, 30, "256 MiB")
+    job = guest.spawn("exec hold --mib 220", 120)
+    seen = full = None
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not full:
+        daemon.ctl("inject", "medium")      # the host is short all the time
+        gives = daemon.events("give")
+        if gives and not seen:
+            seen = time.monotonic()
+        if seen and guest.balloon_actual() >= 500 * MIB:
+            full = time.monotonic()
+        time.sleep(0.05)
+    assert full, f"the guest has {guest.balloon_actual() >> 20} MiB"
+    print(f"memory back {full - seen:.2f} s after the first sign: {gives[0]['why']}")
+    assert full - seen < 2
+    guest.wait_for(lambda: "holding" in job.output, 60, "the program has its memory")
+    job.kill()
+
+
+def fill_cache(guest):
+    """Clean page cache of the whole drive; the last close of a drive would drop it."""
+    job = guest.spawn("exec 3< /dev/vda; cat <&3 > /dev/null; echo cached; sleep 600", 700)
+    guest.wait_for(lambda: "cached" in job.output, 60, "page cache")
+
+
+@pytest.fixture
+def drive(place):
+    path = os.path.join(place, "drive")
+    with open(path, "wb") as f:
+        f.truncate(220 * MIB)
+    return path
+
+
+def test_pulse_squeezes_cache_and_gives_the_size_back(run, boot, drive):
+    guest = boot("vm", memory=512, balloon=REPORTING, drives=[drive])
+    fill_cache(guest)
+    guest.settle()
+    daemon = run({"policy": {"goal-medium": "100", "step-medium": "100", "overhead": "96M"}})
+    daemon.wait_ready(guest.daemon_name)
+    before = guest.charge()
+    daemon.ctl("inject", "medium")
+    daemon.wait(lambda: [e for e in daemon.events("give") if e["why"] == "pulse-out"], 60)
+    guest.wait_for(lambda: guest.balloon_actual() == 512 * MIB, 30, "full size")
+    guest.wait_for(lambda: guest.charge() < before - 50 * MIB, 30, "a lower charge")
+    print(f"charge {before >> 20} -> {guest.charge() >> 20} MiB")
+
+
+def test_daemon_restart_keeps_the_target(run, boot):
+    guest = boot("vm", memory=512)
+    daemon = run(preset("wiki-2013-06"))
+    daemon.wait_ready(guest.daemon_name)
+    daemon.ctl("inject", "critical")
+    guest.wait_for(lambda: guest.balloon_actual() == 384 * MIB, 30, "384 MiB")
+    daemon.kill()
+    daemon.start()
+    daemon.wait_ready(guest.daemon_name)
+    assert daemon.guest(guest.daemon_name)["target"] == 384 * MIB
+    assert guest.balloon_actual() == 384 * MIB
+
+
+def test_guest_that_is_paused_or_stuck(run, boot):
+    guest = boot("vm", memory=512)
+    daemon = run(preset("wiki-2013-06", **{"stuck-after": "3s"}))
+    daemon.wait_ready(guest.daemon_name)
+    guest.qmp.command("stop")
+    daemon.wait(lambda: daemon.guest(guest.daemon_name)["why"] == "paused")
+    done = daemon.ctl("set", guest.daemon_name, "400M", check=False)
+    assert done.returncode == 1 and "paused" in done.stderr
+    guest.qmp.command("cont")
+    daemon.wait_ready(guest.daemon_name)
+    assert daemon.ctl("set", guest.daemon_name, "400M", "--wait", check=False).returncode == 0
+    assert guest.balloon_actual() == 400 * MIB
+    assert "actual=400" in guest.qmp.human("info balloon")
+
+
+def test_only_the_stalled_cgroup_is_asked(group, run, boot, drive):
+    """A cgroup whose tasks stall: its guest gives, the stall ends; the other guest stays."""
+    other = boot("other", memory=256)
+    guest = boot("vm", memory=512)
+    group.add(guest.pid)
+    # The other one is outside: back to the group above, in both hierarchies.
+    with open(os.path.join(os.path.dirname(group.path), "cgroup.procs"), "w") as f:
+        f.write(str(other.pid))
+    guest.sh("timeout -s TERM 5 hold --mib 330 || true", 60)
+    guest.settle()
+    usage = int(group.read("memory.usage_in_bytes"))
+    daemon = run({"pressure": {"source": "psi", "cgroup": group.twin,
+                               "cgroup-memory": group.path, "headroom-low": "0",
+                               "headroom-medium": "0", "headroom-critical": "0"},
+                  "policy": {"take-interval": "2s"}})
+    daemon.wait_ready(guest.daemon_name, other.daemon_name)
+    # A stream of page cache in the group, which has hardly any room for it.
+    group.write("memory.limit_in_bytes", usage + 16 * MIB)
+    streamer = subprocess.Popen(
+        ["sh", "-c", 'echo $$ > "$1/cgroup.procs"; echo $$ > "$2/cgroup.procs"; shift 2;'
+         'while :; do dd if="$1" of=/dev/null bs=1M 2>/dev/null; done', "sh", group.path,
+         group.twin, make_big_file(drive)], start_new_session=True)
+    try:
+        first = stall_in(group, 5)
+        daemon.wait(lambda: daemon.events("take"), 30, "take")
+        guest.wait_for(lambda: guest.balloon_actual() < 400 * MIB, 30, "the balloon inflates")
+        # Steps are limited, so that it takes a few until there is room.
+        last = first
+        for _ in range(8):
+            last = min(last, stall_in(group, 5))
+            if last < first / 10:
+                break
+    finally:
+        os.killpg(streamer.pid, signal.SIGKILL)
+        streamer.wait()
+    print(f"stall in 5 s: {first / 1000:.0f} ms before, {last / 1000:.0f} ms after")
+    assert first >= 100000, f"the cgroup stalled for {first} us only"
+    assert last < first / 10
+    assert {e["guest"] for e in daemon.events("take")} == {guest.daemon_name}
+    assert other.balloon_actual() == 256 * MIB
+
+
+def make_big_file(near):
+    path = near + ".stream"
+    with open(path, "wb") as f:
+        for _ in range(100):
+            f.write(os.urandom(1024) * 1024)
+        f.flush()
+        os.fsync(f.fileno())
+        # Its cache is to be charged to who reads it.
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return path
+
+
+def stall_in(group, seconds):
+    before = group.stall_us()
+    time.sleep(seconds)     # the length of the measurement
+    return group.stall_us() - before
+
+
+@pytest.mark.long
+def test_six_guests_share_too_little(group, run, boot):
+    """Six guests in a cgroup with room for half of their peaks; the load moves for 5 minutes."""
+    peak, busy, seconds = 100, 20, 300
+    guests = [boot(f"vm{i}", memory=256) for i in range(6)]
+    for guest in guests:
+        guest.settle()
+    usage = int(group.read("memory.usage_in_bytes"))
+    limit = usage + 6 * peak * MIB // 2
+    group.write("memory.limit_in_bytes", limit)
+    group.write("memory.swappiness", 0)
+    daemon = run({"pressure": {"source": "psi", "cgroup": group.twin,
+                               "cgroup-memory": group.path, "headroom-low": "240M",
+                               "headroom-medium": "160M", "headroom-critical": "80M"},
+                  "policy": {"hold": "8s", "take-interval": "3s", "step-low": "20",
+                             "step-medium": "30", "step-critical": "50",
+                             "give-after": "60s"}})
+    for guest in guests:
+        group.add(guest.pid)
+    daemon.wait_ready(*[guest.daemon_name for guest in guests])
+    deadline = time.monotonic() + seconds
+    turn = 0
+    while time.monotonic() < deadline:
+        pair = [guests[(2 * turn) % 6], guests[(2 * turn + 1) % 6]]
+        jobs = [guest.spawn(f"timeout -s TERM {busy} hold --mib {peak} || true", busy + 60)
+                for guest in pair]
+        for job in jobs:
+            job.check()
+            assert "holding" in job.output, "the program had its memory"
+        turn += 1
+    assert all(guest.alive for guest in guests)
+    for guest in guests:
+        assert guest.vmstat().get("oom_kill", 0) == 0
+    assert "oom_kill 0" in group.read("memory.oom_control")
+    stat = dict(line.split() for line in group.read("memory.stat").splitlines())
+    assert int(stat.get("total_swap", 0)) == 0
+    changes = {}
+    for event in daemon.events("take") + daemon.events("give"):
+        changes[event["guest"]] = changes.get(event["guest"], 0) + 1
+    worst = max(changes.values(), default=0) / (seconds / 60)
+    print(f"{turn} turns, limit {limit >> 20} MiB, changes {changes}, at most {worst:.1f} "
+          f"a guest-minute, failcnt {group.read('memory.failcnt').strip()}")
+    assert changes, "the daemon did something"
+    assert worst <= 6
+
+
+@pytest.mark.long
+def test_right_sizing_finds_the_working_set(run, boot, drive):
+    """A guest of 1 GiB that holds 300 MiB: its size comes near what it needs."""
+    guest = boot("vm", memory=1024)
+    job = guest.spawn("exec hold --mib 300", 900)
+    guest.wait_for(lambda: "holding" in job.output, 60, "memory is held")
+    daemon = run({"policy": {"right-size-interval": "3s", "reserve": "16M"},
+                  "guest *": {"min": "10%", "right-size": "yes"}})
+    daemon.wait_ready(guest.daemon_name)
+    name = guest.daemon_name
+
+    def converged():
+        state = daemon.guest(name)
+        return state["settled"] and state["actual"] < 1.15 * (state["floor"] + 32 * MIB)
+    guest.wait_for(converged, 240, "right size")
+    time.sleep(60)      # does it stay there?
+    state = daemon.guest(name)
+    need = state["need"]
+    print(f"need {need >> 20}, floor {state['floor'] >> 20}, size {state['actual'] >> 20} MiB")
+    assert job.running and guest.vmstat().get("oom_kill", 0) == 0
+    assert need <= state["actual"] <= 1.1 * (need + need // 10 + 16 * MIB)
