@@ -83,11 +83,11 @@ static void drain(void)
 		drain_all_pages(zone);
 }
 
-/* Let everything that is free now fall due, and be reported. */
+/* Let everything that is free now fall due, hot or not, and be reported. */
 static void settle(void)
 {
 	drain();
-	schedule_timeout_uninterruptible(reporting_delay() + 2);
+	schedule_timeout_uninterruptible(policy_delay(reporting_delay(), 2) + 2);
 	reporting_kick();
 	reporting_wait();
 }
@@ -255,27 +255,39 @@ static void only_whole_granules(struct kunit *test)
 
 static void split_keeps_state(struct kunit *test)
 {
-	struct page *page = get_block(test), *again;
-	unsigned long other;
+	unsigned long half = BLOCK_PAGES / 2, pfn = 0, other = watched.start;
+	struct page *page, *taken[128];
+	int n = 0;
 
-	free_range(page, 0, BLOCK_PAGES);
+	/* Two granules in what is free of the block. */
+	KUNIT_ASSERT_EQ(test, reporting_set_order(pageblock_order - 1), 0);
+	page = get_block(test);
+	free_range(page, 0, half);
 	settle();
-	KUNIT_ASSERT_EQ(test, least(0, BLOCK_PAGES), 1U);
+	KUNIT_EXPECT_EQ(test, least(0, half), 1U);
 
-	/* Take pages until one comes out of the block. */
-	again = alloc_pages(GFP_BLOCK, pageblock_order - 1);
-	KUNIT_ASSERT_NOT_NULL(test, again);
-	if (page_to_pfn(again) < watched.start || page_to_pfn(again) >= watched.end) {
-		__free_pages(again, pageblock_order - 1);
-		kunit_skip(test, "the allocator took another block");
+	/* There are few such pieces: soon one comes out of the block. */
+	while (n < ARRAY_SIZE(taken) && (pfn < watched.start || pfn >= watched.end)) {
+		taken[n] = alloc_pages(GFP_BLOCK | __GFP_NOWARN, pageblock_order - 1);
+		if (!taken[n])
+			break;
+		pfn = page_to_pfn(taken[n++]);
 	}
-	other = watched.start + (page_to_pfn(again) < watched.start + BLOCK_PAGES / 2 ?
-				 BLOCK_PAGES / 2 : 0);
-	KUNIT_EXPECT_EQ(test, (int)kind_at(page_to_pfn(again)), (int)GRANULE_NONE);
-	KUNIT_EXPECT_EQ(test, (int)kind_at(other), (int)GRANULE_REPORTED);
-	__free_pages(again, pageblock_order - 1);
+	if (pfn >= watched.start && pfn < watched.end) {
+		other = pfn == watched.start ? pfn + half / 2 : watched.start;
+		KUNIT_EXPECT_EQ(test, (int)kind_at(pfn), (int)GRANULE_NONE);
+		KUNIT_EXPECT_EQ(test, (int)kind_at(other), (int)GRANULE_REPORTED);
+	} else {
+		KUNIT_FAIL(test, "%d blocks taken, none from here", n);
+	}
+	while (n--)
+		__free_pages(taken[n], pageblock_order - 1);
 	settle();
-	KUNIT_EXPECT_EQ(test, most(other - watched.start, BLOCK_PAGES / 2), 1U);
+	/* What was split off has not been reported again. */
+	other -= watched.start;
+	KUNIT_EXPECT_EQ(test, most(other, half / 2), 1U);
+	KUNIT_EXPECT_EQ(test, most(half / 2 - other, half / 2), 2U);
+	free_range(page, half, half);
 }
 
 static void hot_granule_waits(struct kunit *test)
