@@ -159,14 +159,10 @@ def test_only_the_stalled_cgroup_is_asked(group, run, boot, drive):
     daemon.wait_ready(guest.daemon_name, other.daemon_name)
     # A stream of page cache in the group, which has hardly any room for it.
     group.write("memory.limit_in_bytes", usage + 16 * MIB)
-    streamer = subprocess.Popen(
-        ["sh", "-c", 'echo $$ > "$1/cgroup.procs"; echo $$ > "$2/cgroup.procs"; shift 2;'
-         'while :; do dd if="$1" of=/dev/null bs=1M 2>/dev/null; done', "sh", group.path,
-         group.twin, make_big_file(drive)], start_new_session=True)
+    streamer = stream(group, make_big_file(drive))
     try:
         first = stall_in(group, 5)
         daemon.wait(lambda: daemon.events("take"), 30, "take")
-        guest.wait_for(lambda: guest.balloon_actual() < 400 * MIB, 30, "the balloon inflates")
         # Steps are limited, so that it takes a few until there is room.
         last = first
         for _ in range(8):
@@ -181,6 +177,33 @@ def test_only_the_stalled_cgroup_is_asked(group, run, boot, drive):
     assert last < first / 10
     assert {e["guest"] for e in daemon.events("take")} == {guest.daemon_name}
     assert other.balloon_actual() == 256 * MIB
+
+
+def stream(group, path):
+    """Reads a file again and again inside the group."""
+    return subprocess.Popen(
+        ["sh", "-c", 'echo $$ > "$1/cgroup.procs"; echo $$ > "$2/cgroup.procs"; shift 2;'
+         'while :; do dd if="$1" of=/dev/null bs=1M 2>/dev/null; done', "sh", group.path,
+         group.twin, path], start_new_session=True)
+
+
+def test_pressure_levels_of_cgroup_v1_pass_a_token_bucket(group, run, drive):
+    """Harmless streaming makes the kernel send hundreds of events; few get through."""
+    daemon = run({"pressure": {"source": "vmpressure", "cgroup-memory": group.path,
+                               "vmpressure-rate": "12", "vmpressure-burst": "2"}})
+    path = make_big_file(drive)
+    group.write("memory.limit_in_bytes", 16 * MIB)
+    streamer = stream(group, path)
+    try:
+        daemon.wait(lambda: daemon.events("pressure"), 30, "pressure")
+        time.sleep(5)   # events go on all the time
+        events = daemon.ask("status")["events"]
+    finally:
+        os.killpg(streamer.pid, signal.SIGKILL)
+        streamer.wait()
+    print(events)
+    assert daemon.events("pressure")[0]["source"] == "vmpressure"
+    assert 1 <= max(events.values()) <= 2 + 12 * 40 // 60
 
 
 def make_big_file(near):
@@ -221,6 +244,8 @@ def test_six_guests_share_too_little(group, run, boot):
     for guest in guests:
         group.add(guest.pid)
     daemon.wait_ready(*[guest.daemon_name for guest in guests])
+    # What the boots left behind comes first: then there is room for the load.
+    daemon.wait(lambda: daemon.ask("status")["host"]["headroom"] > 230 * MIB, 90, "headroom")
     deadline = time.monotonic() + seconds
     turn = 0
     while time.monotonic() < deadline:

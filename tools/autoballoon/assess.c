@@ -95,7 +95,8 @@ static enum why find_need(const struct policy_config *config, const struct polic
 			  const struct policy_memory *memory, const struct policy_verdict *v)
 {
 	uint64_t fault_limit = config->fault_limit;
-	uint64_t available = sub_floor(guest->actual, v->need);
+	uint64_t available = guest->stats.available == UNSET ? guest->stats.free :
+			     guest->stats.available;
 
 	/* Right-sizing goes by faults itself; leave the mild ones to it. */
 	if (guest->rightsize)
@@ -175,14 +176,16 @@ static void find_sizes(const struct policy_config *config, const struct policy_g
 		       struct policy_verdict *v)
 {
 	const struct policy_stats *s = &guest->stats;
-	uint64_t available;
+	uint64_t size = max_u64(guest->stats_actual, guest->actual);
+	uint64_t free = min_u64(s->free, size), available = free;
 
-	v->free = min_u64(s->free, guest->actual);
-	available = s->available == UNSET ? v->free : min_u64(s->available, guest->actual);
-	v->used = guest->actual - v->free;
-	v->need = guest->actual - available;
+	if (s->available != UNSET)
+		available = min_u64(s->available, size);
+	v->used = min_u64(size - free, guest->actual);
+	v->need = min_u64(size - available, guest->actual);
+	v->free = guest->actual - v->used;
 	/* Only what the guest counts as available can be squeezed out of its cache. */
-	v->cache = sub_floor(available, v->free);
+	v->cache = sub_floor(available, free);
 	if (s->caches != UNSET)
 		v->cache = min_u64(v->cache, s->caches);
 	v->floor = v->need + v->need / 10 + v->reserve;
@@ -251,8 +254,7 @@ void assess_guest(const struct policy_config *config, const struct policy_host *
  * is free in the guest and costs the host nothing: inflating over it gains
  * nothing, so a guest without slack is left alone at LOW.
  *
- * Return: bytes by which the target may fall, 0 if the guest is to be left
- * alone.
+ * Return: bytes that the host would get, 0 if the guest is to be left alone.
  */
 uint64_t assess_gain(const struct policy_config *config, const struct policy_guest *guest,
 		     const struct policy_memory *memory, struct policy_verdict *verdict,
@@ -262,6 +264,7 @@ uint64_t assess_gain(const struct policy_config *config, const struct policy_gue
 	uint64_t gain, room;
 
 	verdict->gain = 0;
+	verdict->room = 0;
 	if (verdict->why != WHY_NONE)
 		return 0;
 	if (verdict->hurt != WHY_NONE) {
@@ -273,6 +276,7 @@ uint64_t assess_gain(const struct policy_config *config, const struct policy_gue
 		verdict->why = WHY_AT_FLOOR;
 		return 0;
 	}
+	verdict->room = room;
 	/* Fixed amounts without reporting are the original design: take anyway. */
 	if (!config->proportional && !guest->reporting) {
 		verdict->gain = room;
@@ -285,9 +289,6 @@ uint64_t assess_gain(const struct policy_config *config, const struct policy_gue
 		verdict->why = WHY_REPORTED;
 		return 0;
 	}
-	/* Reaching the cache means eating the free memory before it. */
-	if (config->proportional && verdict->slack < verdict->reserve)
-		gain = room;
 	verdict->gain = min_u64(gain, room);
 	return verdict->gain;
 }

@@ -138,6 +138,24 @@ void engine_add_named(void)
 			add_guest(rule->socket, false);
 }
 
+/* Names are how guests are told apart: a second one of a name gets a number. */
+static void make_unique(struct slot *slot)
+{
+	char name[GUEST_NAME_MAX];
+	unsigned int i, number = 2;
+
+	copy_string(name, sizeof(name), slot->guest.name);
+	for (i = 0; i < engine.nr; i++) {
+		const struct slot *other = &engine.slots[i];
+
+		if (other == slot || !other->guest.used || !other->adopted ||
+		    strcmp(other->guest.name, slot->guest.name))
+			continue;
+		snprintf(slot->guest.name, sizeof(slot->guest.name), "%.56s.%u", name, number++);
+		i = UINT32_MAX;		/* and look again */
+	}
+}
+
 /* A guest is known by name now: configuration and saved state apply. */
 static void adopt(struct slot *slot, uint64_t time_ms)
 {
@@ -145,6 +163,7 @@ static void adopt(struct slot *slot, uint64_t time_ms)
 	const struct guest *g = &slot->guest;
 	const struct saved_guest *saved = NULL;
 
+	make_unique(slot);
 	if (!slot->adopted) {
 		config_rule(&engine.config, g->name, g->uuid, g->path, &slot->rule);
 		slot->enabled = slot->rule.automatic;

@@ -77,6 +77,7 @@ static void forget_session(struct guest *guest)
 	guest->stats_ms = 0;
 	guest->stats_update = 0;
 	guest->ram = 0;
+	guest->actual_high = 0;
 	guest->assigned = false;
 	guest->page_size = 0;
 	guest->rss = UNSET;
@@ -131,7 +132,7 @@ int guest_connect(struct guest *guest, uint64_t time_ms)
  */
 void guest_fail(struct guest *guest, int err, uint64_t time_ms)
 {
-	bool first = !guest->last_error;
+	bool lost = guest->phase > GUEST_GREETING, first = !guest->last_error;
 
 	qmp_close(&guest->qmp);
 	guest->no_greeting = guest->phase == GUEST_GREETING && err == -ETIMEDOUT;
@@ -140,7 +141,8 @@ void guest_fail(struct guest *guest, int err, uint64_t time_ms)
 	guest->backoff_ms = guest->backoff_ms ? min_u64(guest->backoff_ms * 2, BACKOFF_MAX_MS) :
 						BACKOFF_MIN_MS;
 	guest->retry_ms = time_ms + guest->backoff_ms;
-	if (first || guest->phase > GUEST_GREETING)
+	/* A socket that is being made refuses once or twice: that is no news. */
+	if (lost || (guest->no_greeting && first) || guest->backoff_ms == 4 * BACKOFF_MIN_MS)
 		log_warn("event=disconnected guest=%s socket=%s reason=\"%s\" retry_ms=%" PRIu64,
 			 guest->name[0] ? guest->name : "-", guest->path,
 			 guest->no_greeting ? "no greeting, is there another client?" :
@@ -198,8 +200,10 @@ static void set_actual(struct guest *guest, struct json_object *from)
 {
 	uint64_t actual;
 
-	if (qmp_u64(from, "actual", &actual))
-		guest->actual = guest->ram ? min_u64(actual, guest->ram) : actual;
+	if (!qmp_u64(from, "actual", &actual))
+		return;
+	guest->actual = guest->ram ? min_u64(actual, guest->ram) : actual;
+	guest->actual_high = max_u64(guest->actual_high, guest->actual);
 }
 
 static void done_query_balloon(struct guest *guest, struct json_object *ret, uint64_t time_ms)
@@ -411,6 +415,13 @@ static void done_stats(struct guest *guest, struct json_object *ret, uint64_t ti
 	for (i = 0; i < ARRAY_SIZE(fields); i++)
 		qmp_u64(stats, fields[i].key,
 			(uint64_t *)(void *)((char *)&new + fields[i].offset));
+	/*
+	 * Statistics are up to a second older than "actual". Taken with the
+	 * largest size since the ones before, the guest's use comes out too high
+	 * rather than too low while the balloon moves.
+	 */
+	guest->stats_actual = max_u64(guest->actual_high, guest->actual);
+	guest->actual_high = guest->actual;
 	guest->stats = new;
 	guest->stats_update = update;
 	guest->stats_seq++;
@@ -818,6 +829,7 @@ void guest_observe(const struct guest *guest, struct policy_guest *out, uint64_t
 	out->actual = guest->actual;
 	out->charged = guest->rss;
 	out->stats = guest->stats;
+	out->stats_actual = min_u64(guest->stats_actual, guest->ram);
 	out->stats_seq = guest->stats_seq;
 	out->stats_age_ms = guest->stats_ms ? sub_floor(time_ms, guest->stats_ms) : UNSET;
 	out->stats_interval_ms = max_u64(guest->interval_age_s, 1) * 1000;

@@ -81,6 +81,8 @@ struct guest {
 	char run_state[24];
 	uint64_t ram;
 	uint64_t actual;
+	uint64_t actual_high;		/* largest since the latest statistics came */
+	uint64_t stats_actual;		/* actual that the latest statistics are about */
 	uint64_t page_size;		/* of the memory behind the guest, 0: unknown */
 	uint64_t rss;			/* anonymous and shared, UNSET: unknown */
 	uint64_t locked;		/* bytes */

@@ -454,8 +454,26 @@ static uint64_t host_goal(const struct step *s, enum level level)
 	return sub_floor(goal, arriving(s));
 }
 
+static uint64_t step_limit(const struct step *s, unsigned int i, enum level level)
+{
+	return max_u64(percent_of(s->guests[i].ram, s->config->step_percent[level]), MIB);
+}
+
+/*
+ * How much of what a take brings is gain for the host. A balloon grows over
+ * free memory first, and of that the host gets only the slack; what follows is
+ * page cache, all of it gain.
+ */
+static double yield(const struct policy_verdict *v)
+{
+	if (v->slack < v->reserve || v->slack >= v->free)
+		return 1;
+	return (double)v->slack / (double)v->free;
+}
+
 static bool take_share(struct step *s, unsigned int i, enum level level, uint64_t share)
 {
+	const struct policy_verdict *v = &s->result->verdict[i];
 	const struct policy_guest *g = &s->guests[i];
 	uint64_t base = min_u64(s->memory[i].target, g->actual);
 
@@ -463,7 +481,11 @@ static bool take_share(struct step *s, unsigned int i, enum level level, uint64_
 		return false;
 	if (wants_pulse(s, i, level))
 		return start_pulse(s, i, share);
-	return set_target(s, i, WHY_PRESSURE, sub_floor(base, share));
+	share = min_u64((uint64_t)((double)share / yield(v)), step_limit(s, i, level));
+	/* Without slack the free memory has to go before any cache does. */
+	if (v->slack < v->reserve)
+		share = step_limit(s, i, level);
+	return set_target(s, i, WHY_PRESSURE, sub_floor(base, min_u64(share, v->room)));
 }
 
 /* Who may give how much, ordered by band. Returns their number. */
@@ -479,8 +501,7 @@ static unsigned int find_donors(struct step *s, enum level level, struct donor *
 
 		if (!g->present || !may_take(s, i, level))
 			continue;
-		cap = max_u64(percent_of(g->ram, s->config->step_percent[level]), MIB);
-		cap = min_u64(v->gain, cap);
+		cap = min_u64(v->gain, (uint64_t)((double)step_limit(s, i, level) * yield(v)));
 		if (wants_pulse(s, i, level)) {
 			cap = min_u64(cap, v->cache);
 			if (m->pulse_ms && sub_floor(s->host->time_ms, m->pulse_ms) <

@@ -79,6 +79,7 @@ struct policy_guest {
 	uint64_t actual;		/* size with it */
 	uint64_t charged;		/* resident memory of QEMU, or UNSET */
 	struct policy_stats stats;
+	uint64_t stats_actual;		/* size that they are about, 0: as it is now */
 	uint64_t stats_seq;		/* changes with each new set of statistics */
 	uint64_t stats_age_ms;		/* UNSET: never any */
 	uint64_t stats_interval_ms;
@@ -160,6 +161,7 @@ struct policy_verdict {
 	uint64_t cache;
 	uint64_t slack;			/* free in the guest, still charged to the host */
 	uint64_t gain;			/* what a take could bring at this level */
+	uint64_t room;			/* what may be taken at this level at most */
 };
 
 enum policy_kind { POLICY_NOTHING, POLICY_TAKE, POLICY_GIVE };

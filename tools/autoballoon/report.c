@@ -45,7 +45,7 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	bool stats = v->stats_usable;
 
 	out_open(tb, NULL, '{');
-	out_string(tb, "name", g->name);
+	out_string(tb, "name", g->name[0] ? g->name : g->path);
 	out_string(tb, "uuid", g->uuid);
 	out_string(tb, "socket", g->path);
 	out_u64(tb, "pid", g->pid > 0 ? (uint64_t)g->pid : UNSET);

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 import signal
 import socket
 import subprocess
@@ -243,6 +245,32 @@ def test_doctor(tmp_path, fleet):
         daemon.wait(lambda: [f for f in daemon.ask("doctor")["findings"]
                              if f["what"] == "second-client"])
         assert "reporting-not-offered" in daemon.ctl("doctor")
+
+
+def test_guests_of_one_name_are_told_apart(tmp_path, fleet):
+    first, second = fleet.add("one"), fleet.add("two")
+    second.name = "one"
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("one", "one.2")
+        daemon.ctl("set", "one.2", "800M", "--wait")
+        assert sorted([first.actual, second.actual]) == [800 * MIB, GIB]
+
+
+@pytest.mark.skipif(ASAN, reason="sanitizers need address space")
+def test_works_without_new_memory(tmp_path, fleet):
+    qemu = fleet.add("web")
+    bad = fleet.add("bad", mangle=lambda c, d: long_line("query-name", d))
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        with open(f"/proc/{daemon.process.pid}/status") as f:
+            size = int(re.search(r"VmSize:\s+(\d+)", f.read()).group(1)) << 10
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_AS, (size, size))
+        late = fleet.add("late")
+        daemon.wait_ready("late")
+        bad.wait(lambda: bad.sessions >= 3, 20, "third session")
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        late.wait_target(GIB - 128 * MIB)
 
 
 def test_sockets_come_and_go(tmp_path, fleet):

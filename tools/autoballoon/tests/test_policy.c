@@ -890,6 +890,7 @@ static void random_guest(struct policy_guest *g)
 		g->stats.free = rnd() % max_u64(ram, 1);
 		g->stats.available = g->stats.free + rnd() % max_u64(ram - g->stats.free, 1);
 	}
+	g->stats_actual = rnd() % 2 ? 0 : min_u64(odd_number(ram), ram);
 	g->stats_seq += rnd() % 2;
 	g->stats_age_ms = rnd() % 4 ? rnd() % 3000 : odd_number(5000);
 	g->stats_interval_ms = 1000;
