@@ -238,9 +238,10 @@ def test_six_guests_share_too_little(group, run, boot):
     daemon = run({"pressure": {"source": "psi", "cgroup": group.twin,
                                "cgroup-memory": group.path, "headroom-low": "240M",
                                "headroom-medium": "160M", "headroom-critical": "80M"},
-                  "policy": {"hold": "8s", "take-interval": "3s", "step-low": "20",
-                             "step-medium": "30", "step-critical": "50",
-                             "give-after": "60s"}})
+                  # Few large steps: six changes a minute have to do.
+                  "policy": {"hold": "8s", "take-interval": "3s", "step-low": "60",
+                             "step-medium": "80", "step-critical": "100",
+                             "overhead": "70M", "give-after": "60s"}})
     for guest in guests:
         group.add(guest.pid)
     daemon.wait_ready(*[guest.daemon_name for guest in guests])
@@ -256,6 +257,7 @@ def test_six_guests_share_too_little(group, run, boot):
             job.check()
             assert "holding" in job.output, "the program had its memory"
         turn += 1
+        time.sleep(3)   # a pause between two loads
     assert all(guest.alive for guest in guests)
     for guest in guests:
         assert guest.vmstat().get("oom_kill", 0) == 0

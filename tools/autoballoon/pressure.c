@@ -28,7 +28,9 @@
 
 static const struct config *cfg;
 static pressure_fn tell;
-static struct source sources[NR_LEVELS] = { { .fd = -1 }, { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
+static struct source sources[NR_LEVELS] = {
+	{ .fd = -1 }, { .fd = -1 }, { .fd = -1 }, { .fd = -1 },
+};
 static struct token_bucket buckets[NR_LEVELS];
 static char problem[160];
 
@@ -304,9 +306,13 @@ static void sample_psi(struct pressure_sample *sample)
 	psi_path(path, sizeof(path));
 	if (read_text(path, text, sizeof(text)) <= 0)
 		return;
+	/* "some" is the first line, "full" the second. */
 	p = strstr(text, "total=");
-	if (p && sscanf(p, "total=%" SCNu64, &sample->some_us) == 1 && (p = strstr(p + 1, "total=")))
-		sscanf(p, "total=%" SCNu64, &sample->full_us);
+	if (!p || sscanf(p, "total=%" SCNu64, &sample->some_us) != 1)
+		return;
+	p = strstr(p + 1, "total=");
+	if (p && sscanf(p, "total=%" SCNu64, &sample->full_us) != 1)
+		sample->full_us = UNSET;
 }
 
 static void apply_floor(struct pressure_sample *sample, uint64_t left, uint64_t whole,
