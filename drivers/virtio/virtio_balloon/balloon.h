@@ -258,6 +258,7 @@ enum balloon_relief {
  * @stalls: direct reclaims since the last sample
  * @work: takes a sample and acts on it
  * @sampled_at: jiffies of the last sample
+ * @low_after: jiffies before which passing the low watermark is no news
  * @psi_known: the three below are of a sample of this life of the device
  * @psi_spoilt: the balloon was inflating at some time in the window
  * @psi_at: jiffies at which the window began
@@ -274,6 +275,7 @@ struct balloon_pressure {
 	atomic_t stalls;
 	struct delayed_work work;
 	unsigned long sampled_at;
+	unsigned long low_after;
 	bool psi_known;
 	bool psi_spoilt;
 	unsigned long psi_at;
@@ -411,6 +413,7 @@ void balloon_size_init(struct virtio_balloon *vb);
 void balloon_size_reset(struct virtio_balloon *vb);
 void balloon_size_kick(struct virtio_balloon *vb);
 void balloon_size_hold(struct virtio_balloon *vb, enum balloon_reason reason);
+void balloon_size_extend_hold(struct virtio_balloon *vb);
 void balloon_size_actual(struct virtio_balloon *vb);
 
 /* oom.c */

@@ -82,6 +82,8 @@ static void pressure_event(struct balloon_pressure_watch *watch,
 		return;
 	if (event == BALLOON_PRESSURE_STALL)
 		atomic_inc(&pressure->stalls);
+	else if (time_before(jiffies, READ_ONCE(pressure->low_after)))
+		return;
 	if (!atomic_long_read(&vb->nr_pages) && !READ_ONCE(vb->hints.nr_blocks))
 		return;
 	if (!atomic_xchg(&pressure->pending, 1))
@@ -98,20 +100,19 @@ static void pressure_irq_work(struct irq_work *work)
 	balloon_queue_work(vb, &vb->pressure.work, time_after(next, now) ? next - now : 0);
 }
 
-/* Percentages of the last window, 0 while it lasts or if our inflation spoilt it. */
+/* Percentages of a window that has just ended, unless our inflation spoilt it. */
 static void sample_psi(struct virtio_balloon *vb, struct balloon_pressure_sample *sample)
 {
 	struct balloon_pressure *pressure = &vb->pressure;
 	unsigned long window = sample->now - pressure->psi_at;
 	u64 some_us, full_us, window_us;
-	bool known;
 
 	if (window < PRESSURE_PSI_WINDOW || !balloon_pressure_psi(&some_us, &full_us))
 		return;
 
-	known = pressure->psi_known && window < 2 * PRESSURE_PSI_WINDOW &&
-		!READ_ONCE(pressure->psi_spoilt);
-	if (known) {
+	sample->psi_known = pressure->psi_known && window < 2 * PRESSURE_PSI_WINDOW &&
+			    !READ_ONCE(pressure->psi_spoilt);
+	if (sample->psi_known) {
 		window_us = jiffies_to_usecs(window);
 		sample->psi_some = div64_u64(100 * (some_us - pressure->psi_some_us), window_us);
 		sample->psi_full = div64_u64(100 * (full_us - pressure->psi_full_us), window_us);
@@ -143,6 +144,9 @@ static void balloon_pressure_work(struct work_struct *work)
 	WRITE_ONCE(pressure->sampled_at, sample.now);
 	sample.ram = totalram_pages() + (balloon_is_lent(vb) ? 0 : sample.held);
 	sample_psi(vb, &sample);
+	/* With much page cache the low watermark is passed all the time. */
+	WRITE_ONCE(pressure->low_after, sample.spare < 4 * sample.reserve ? sample.now :
+		   sample.now + BALLOON_PRESSURE_PERIOD);
 
 	balloon_pressure_judge(&sample, &pressure->memory, &verdict);
 
@@ -160,6 +164,8 @@ static void balloon_pressure_work(struct work_struct *work)
 			balloon_size_kick(vb);
 		}
 	}
+	if (verdict.uneasy)
+		balloon_size_extend_hold(vb);
 	trace_virtio_balloon_pressure(vb->vdev, sample.spare, sample.reserve, sample.stalls,
 				      sample.psi_some, sample.psi_full, verdict.release);
 

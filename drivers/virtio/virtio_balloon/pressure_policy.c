@@ -7,8 +7,8 @@
  *     dropped counts as left, so a guest that merely reads files is not in need;
  *   - tasks reclaim memory themselves, while not much more is left than inflation
  *     would leave;
- *   - tasks wait for memory a good part of the time: cache that looks cheap to free
- *     is in fact needed.
+ *   - tasks wait for memory a good part of the time, and go on doing so: cache that
+ *     looks cheap to free is in fact needed.
  *
  * The release fills the gap up to twice the reserve, for the edge of the reserve is
  * where the next allocation would squeeze the guest again.  A need that grows faster
@@ -35,13 +35,14 @@ static unsigned long used_until_next(const struct balloon_pressure_sample *sampl
 		   sample->ram / 8);
 }
 
-static bool is_squeezed(const struct balloon_pressure_sample *sample, unsigned long used)
+static bool is_squeezed(const struct balloon_pressure_sample *sample,
+			const struct balloon_pressure_memory *memory, unsigned long used)
 {
 	if (sample->spare < sample->reserve - sample->reserve / 4 + used)
 		return true;
 	if (sample->stalls && sample->spare < 2 * sample->reserve)
 		return true;
-	return sample->psi_some >= BALLOON_PSI_SOME_SQUEEZED;
+	return sample->psi_known && memory->psi_windows >= BALLOON_PSI_WINDOWS;
 }
 
 /**
@@ -64,14 +65,23 @@ void balloon_pressure_judge(const struct balloon_pressure_sample *sample,
 
 	*verdict = (struct balloon_pressure_verdict){ .delay = BALLOON_PRESSURE_QUIET };
 
-	verdict->squeezed = is_squeezed(sample, used);
+	if (sample->psi_known) {
+		if (sample->psi_some >= BALLOON_PSI_SOME_SQUEEZED)
+			memory->psi_windows++;
+		else
+			memory->psi_windows = 0;
+	}
+
+	verdict->squeezed = is_squeezed(sample, memory, used);
+	verdict->uneasy = verdict->squeezed || sample->stalls ||
+			  (sample->psi_known && sample->psi_some >= BALLOON_PSI_SOME_UNEASY);
 	if (verdict->squeezed || soon)
 		verdict->delay = BALLOON_PRESSURE_PERIOD;
 
 	if (verdict->squeezed && sample->held) {
 		if (soon)
 			step = 2 * memory->step;
-		if (sample->psi_full >= BALLOON_PSI_FULL_BAD)
+		if (sample->psi_known && sample->psi_full >= BALLOON_PSI_FULL_BAD)
 			step *= 2;
 		step = min(step, max(sample->ram / 8, STEP_MIN));
 		memory->step = step;

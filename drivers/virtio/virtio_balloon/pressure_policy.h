@@ -17,9 +17,14 @@
 /* Releases closer together than this belong to one growing need. */
 #define BALLOON_PRESSURE_SOON		(HZ / 2)
 
-/* Percent of a window of 2 s that tasks waited for memory. */
-#define BALLOON_PSI_SOME_SQUEEZED	20
+/*
+ * Percent of a window of 2 s in which tasks waited for memory: a sign of need if it
+ * is seen in so many windows on end; bad; and no time to inflate again.
+ */
+#define BALLOON_PSI_SOME_SQUEEZED	25
+#define BALLOON_PSI_WINDOWS		2
 #define BALLOON_PSI_FULL_BAD		10
+#define BALLOON_PSI_SOME_UNEASY		5
 
 /**
  * struct balloon_pressure_sample - the guest's memory at one moment
@@ -29,8 +34,9 @@
  * @ram: guest pages of RAM, those in the balloon included
  * @held: guest pages in the balloon
  * @stalls: direct reclaims since the last sample, the balloon's own not counted
- * @psi_some: percent of the last window in which tasks waited; 0 if not known
- * @psi_full: percent of the last window in which all tasks waited
+ * @psi_known: a window has just ended, the two below are its
+ * @psi_some: percent of the window in which tasks waited
+ * @psi_full: percent of the window in which all tasks waited
  */
 struct balloon_pressure_sample {
 	unsigned long now;
@@ -39,6 +45,7 @@ struct balloon_pressure_sample {
 	unsigned long ram;
 	unsigned long held;
 	unsigned int stalls;
+	bool psi_known;
 	unsigned int psi_some;
 	unsigned int psi_full;
 };
@@ -49,22 +56,26 @@ struct balloon_pressure_sample {
  * @at: jiffies of the last release; valid if @step is not 0
  * @expected: guest pages that were spare after the last sample and its release
  * @sampled_at: jiffies of the last sample
+ * @psi_windows: windows on end in which tasks waited too long
  */
 struct balloon_pressure_memory {
 	unsigned long step;
 	unsigned long at;
 	unsigned long expected;
 	unsigned long sampled_at;
+	unsigned int psi_windows;
 };
 
 /**
  * struct balloon_pressure_verdict - what to do
  * @squeezed: the guest is short of memory
+ * @uneasy: it is not, but it would be if the balloon took more
  * @release: guest pages to take out of the balloon now
  * @delay: jiffies until the next sample, unless an event comes first
  */
 struct balloon_pressure_verdict {
 	bool squeezed;
+	bool uneasy;
 	unsigned long release;
 	unsigned long delay;
 };

@@ -6,6 +6,7 @@
  * asks size_policy.c what is next, sends that, and runs again on the next answer,
  * config change or delay.
  */
+#include <linux/module.h>
 #include <linux/sched.h>
 #include <trace/events/virtio_balloon.h>
 
@@ -16,6 +17,22 @@
 
 /* A look at requests in flight now and then, for a host that does not answer. */
 #define BALLOON_STALL_LOOK	(10 * HZ)
+
+static unsigned int holdoff_ms = BALLOON_HOLD_DEFAULT_MS;
+
+static int holdoff_set(const char *value, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(value, kp, BALLOON_HOLD_MIN_MS, BALLOON_HOLD_MAX_MS);
+}
+
+static const struct kernel_param_ops holdoff_ops = {
+	.set = holdoff_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(holdoff_ms, &holdoff_ops, &holdoff_ms, 0644);
+MODULE_PARM_DESC(holdoff_ms,
+		 "How long the balloon does not inflate after it had to give pages back (default 30000)");
 
 static void set_state(struct virtio_balloon *vb, enum balloon_size_state state)
 {
@@ -233,7 +250,9 @@ void balloon_size_hold(struct virtio_balloon *vb, enum balloon_reason reason)
 	if (!running) {
 		soon = size->hold_length &&
 		       time_before(now, size->hold_until + size->hold_length);
-		size->hold_length = balloon_hold_next(size->hold_length, soon);
+		size->hold_length = balloon_hold_next(size->hold_length,
+						      msecs_to_jiffies(READ_ONCE(holdoff_ms)),
+						      soon);
 	}
 	size->hold = true;
 	size->hold_until = now + size->hold_length;
@@ -242,6 +261,25 @@ void balloon_size_hold(struct virtio_balloon *vb, enum balloon_reason reason)
 	if (!running)
 		trace_virtio_balloon_hold(vb->vdev, reason,
 					  jiffies_to_msecs(size->hold_length));
+}
+
+/**
+ * balloon_size_extend_hold() - not yet: a hold-off that is on goes on for a while
+ * @vb: the balloon
+ *
+ * Context: Process context.
+ */
+void balloon_size_extend_hold(struct virtio_balloon *vb)
+{
+	struct balloon_size *size = &vb->size;
+	unsigned long until;
+
+	spin_lock(&size->lock);
+	until = jiffies + min_t(unsigned long, size->hold_length, BALLOON_HOLD_EXTRA);
+	if (size->hold && time_before(jiffies, size->hold_until) &&
+	    time_before(size->hold_until, until))
+		size->hold_until = until;
+	spin_unlock(&size->lock);
 }
 
 /**

@@ -77,14 +77,15 @@ unsigned long balloon_backoff_next(unsigned long backoff)
 /**
  * balloon_hold_next() - how long not to inflate after the guest took pages back
  * @length: length of the hold-off before, in jiffies; 0 if there was none
+ * @first: length of a first hold-off, in jiffies
  * @soon: the guest needed pages again soon after that hold-off had ended
  *
- * Return: the new length, in jiffies; doubles up to %BALLOON_HOLD_MAX while
- * pressure keeps coming back.
+ * Return: the new length, in jiffies; doubles, within bounds, while pressure keeps
+ * coming back.
  */
-unsigned long balloon_hold_next(unsigned long length, bool soon)
+unsigned long balloon_hold_next(unsigned long length, unsigned long first, bool soon)
 {
 	if (!soon)
-		return BALLOON_HOLD_MIN;
-	return clamp_t(unsigned long, 2 * length, BALLOON_HOLD_MIN, BALLOON_HOLD_MAX);
+		return first;
+	return clamp(2 * length, first, BALLOON_HOLD_GROWTH * first);
 }

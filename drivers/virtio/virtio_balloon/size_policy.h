@@ -13,9 +13,14 @@
 #define BALLOON_BACKOFF_MIN	(HZ / 5)
 #define BALLOON_BACKOFF_MAX	(5 * HZ)
 
-/* After the guest had to take pages back: first and longest hold-off. */
-#define BALLOON_HOLD_MIN	(30 * HZ)
-#define BALLOON_HOLD_MAX	(600 * HZ)
+/* After the guest had to take pages back: the first hold-off, in ms, and its bounds. */
+#define BALLOON_HOLD_DEFAULT_MS	30000
+#define BALLOON_HOLD_MIN_MS	1000
+#define BALLOON_HOLD_MAX_MS	600000
+/* The longest is so many times the first. */
+#define BALLOON_HOLD_GROWTH	16
+/* It does not end sooner than this after the last sign of unease. */
+#define BALLOON_HOLD_EXTRA	(10 * HZ)
 
 enum balloon_size_state {
 	/* At the target, or nothing can be done about it. */
@@ -82,6 +87,6 @@ struct balloon_size_plan {
 void balloon_size_decide(const struct balloon_size_view *view,
 			 struct balloon_size_plan *plan);
 unsigned long balloon_backoff_next(unsigned long backoff);
-unsigned long balloon_hold_next(unsigned long length, bool soon);
+unsigned long balloon_hold_next(unsigned long length, unsigned long first, bool soon);
 
 #endif /* _DRIVERS_VIRTIO_BALLOON_SIZE_POLICY_H */
