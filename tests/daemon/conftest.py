@@ -11,15 +11,13 @@ import time
 import pytest
 
 import memcg
-import paths
+from autoballoon_common import TOOL
 from guest import Guest
 
-TOOL = os.path.join(paths.TOP, "tools", "autoballoon")
 sys.path.insert(0, os.path.join(TOOL, "tests"))
 
 from daemon import Daemon  # noqa: E402
 
-MIB = 1 << 20
 QEMU = "qemu-system-x86_64"
 
 

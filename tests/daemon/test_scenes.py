@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import MIB
+from autoballoon_common import MIB
 
 PRESETS = {"wiki-medium-16": (0, 16, 0), "wiki-medium-32": (0, 32, 0),
            "wiki-2013-06": (1, 16, 128), "wiki-2013-10": (1, 2, 4)}

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import TOOL
+from autoballoon_common import TOOL
 
 
 def make(target, timeout, *variables):
