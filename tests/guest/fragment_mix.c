@@ -2,8 +2,8 @@
 /*
  * fragment_mix: a day's work in a minute, which leaves free memory in pieces.
  *
- * Small files, the pages of a large job and those of short-lived children come
- * to lie between each other.  The job ends, the guest idles, most files are
+ * Small files, the pages of a job that comes and goes and those of short-lived
+ * children come to lie between each other.  The guest idles, most files are
  * removed, the guest idles again.  The work is the same whenever the seed is.
  */
 #define _GNU_SOURCE
@@ -25,14 +25,16 @@
 #define MAX_FILE	(128 * KIB)
 #define FILES_A_CHILD	64	/* files written between two forks */
 #define CHILD_BYTES	MIB
+#define ROUNDS		3	/* times that the job comes */
+#define JOB_STEP	(16 * MIB)	/* it grows by */
 #define REMOVED_PERCENT	80
 
 static void usage(FILE *out)
 {
 	fprintf(out, "usage: fragment_mix --dir DIR --files-mib F --job-mib J --idle-ms I\n"
 		"                    [--seed X]\n\n"
-		"Writes F MiB of small files into DIR while it takes J MiB of its own and forks;\n"
-		"frees the J MiB and idles for I ms; removes 80 %% of the files and idles again.\n"
+		"Writes F MiB of small files into DIR while a job of J MiB comes and goes three\n"
+		"times and children do; idles for I ms; removes 80 %% of the files; idles again.\n"
 		"Prints 'work', 'idle', 'remove', 'idle', 'done' as it goes and 'work_ns=' with\n"
 		"the time that work and removal took.\n");
 }
@@ -112,10 +114,11 @@ static void run_child(void)
 	waitpid(pid, NULL, 0);
 }
 
-/* Returns the number of files. */
-static unsigned long work(const char *dir, unsigned long files_bytes, unsigned long job_bytes)
+/* Write files while a job runs, which grows in step with them, and ends. */
+static void work_round(const char *dir, unsigned long *files, unsigned long files_bytes,
+		       unsigned long job_bytes)
 {
-	unsigned long written = 0, used = 0, files = 0;
+	unsigned long written = 0, used = 0;
 	char *job = mmap(NULL, job_bytes, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -124,22 +127,18 @@ static unsigned long work(const char *dir, unsigned long files_bytes, unsigned l
 	madvise(job, job_bytes, MADV_NOHUGEPAGE);
 	while (written < files_bytes) {
 		unsigned long len = 1 + random_below(MAX_FILE);
-		unsigned long due;
 
-		write_file(dir, files++, len);
+		write_file(dir, (*files)++, len);
 		written += (len + PAGE - 1) / PAGE * PAGE;
-		/* The job grows in step with the files. */
-		due = job_bytes / PAGE * (written < files_bytes ? written : files_bytes) /
-		      files_bytes * PAGE;
-		if (due > used) {
-			touch(job + used, due - used);
-			used = due;
+		while (used + JOB_STEP <= job_bytes &&
+		       (double)used / job_bytes < (double)written / files_bytes) {
+			touch(job + used, JOB_STEP);
+			used += JOB_STEP;
 		}
-		if (files % FILES_A_CHILD == 0)
+		if (*files % FILES_A_CHILD == 0)
 			run_child();
 	}
 	munmap(job, job_bytes);
-	return files;
 }
 
 static void remove_most(const char *dir, unsigned long files)
@@ -166,7 +165,7 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	unsigned long files_mib = 0, job_mib = 0, idle_ms = 0, files;
+	unsigned long files_mib = 0, job_mib = 0, idle_ms = 0, files = 0;
 	long long worked, start;
 	const char *dir = NULL;
 	int c;
@@ -205,7 +204,8 @@ int main(int argc, char **argv)
 	setlinebuf(stdout);
 	printf("work\n");
 	start = now_ns();
-	files = work(dir, files_mib * MIB, job_mib * MIB);
+	for (int round = 0; round < ROUNDS; round++)
+		work_round(dir, &files, files_mib * MIB / ROUNDS, job_mib * MIB);
 	worked = now_ns() - start;
 	printf("idle\n");
 	usleep(idle_ms * 1000);

@@ -1,5 +1,6 @@
 """The benchmark's workloads, in the order of the report."""
 
-from scenarios import burst, comeandgo, mix, stranding
+from scenarios import again, burst, comeandgo, faults, mix, stranding, sweep, worker
 
-ALL = [*burst.SCENARIOS, *stranding.SCENARIOS, *comeandgo.SCENARIOS, *mix.SCENARIOS]
+ALL = [*burst.SCENARIOS, *stranding.SCENARIOS, *comeandgo.SCENARIOS, *mix.SCENARIOS,
+       *worker.SCENARIOS, *again.SCENARIOS, *faults.SCENARIOS, *sweep.SCENARIOS]

@@ -53,7 +53,7 @@ class Mix(Scenario):
     )
 
     def run(self, setup, quick):
-        idle = 15 if quick else 25
+        idle = 20 if quick else 30
         with workload.start(self, setup, memory=2048) as guest:
             workload.quiet(guest)
             always = surplus(guest)  # the kernel's image and the like
@@ -101,7 +101,7 @@ class RunTime(Scenario):
 
     def run(self, setup, quick):
         with workload.start(self, setup, memory=2048, smp=1, icount=workload.ICOUNT) as guest:
-            job = guest.spawn(f"sleep {workload.BOOT_REPORTED}; {program(25000)}")
+            job = guest.spawn(f"sleep {workload.BOOT_REPORTED}; {program(30000)}")
             job.check(300)
             workload.assert_healthy(guest)
             return {"ms": workload.number(job.output, "work_ns") / 1e6}

@@ -1,0 +1,86 @@
+"""Allocate, touch, free, in a loop: what does the allocator's fast path pay?"""
+
+import framework
+import workload
+from framework import IntervalBelow, Ratio, Row, Scenario
+from workload import ICOUNT
+
+CASES = {  # measure: (title, options, rounds that take about as long)
+    "small_1": ("4 KiB pages, 1 task", "", 1),
+    "small_2": ("4 KiB pages, 2 tasks", "--tasks 2", 0.5),
+    "huge_1": ("huge pages, 1 task", "--huge", 8),
+    "huge_2": ("huge pages, 2 tasks", "--huge --tasks 2", 4),
+}
+MODES = {"on": 1.01, "off": 1.001}  # reporting: target of the ratio
+LOOP = 128  # MiB
+
+
+def command(options, rounds):
+    return f"page_fault_loop --mib {LOOP} --rounds {max(1, round(rounds))} {options}"
+
+
+class Instructions(Scenario):
+    """Loops long enough for reporting to run beside them, in instructions."""
+
+    name = "faults"
+    title = f"Loops over {LOOP} MiB: take, touch, free; instructions counted"
+    exact = True
+    repetitions = quick_repetitions = 1
+    rows = tuple(Row(f"{mode}_{case}", f"{CASES[case][0]}, reporting {mode}", "ms", Ratio(limit))
+                 for mode, limit in MODES.items() for case in CASES)
+
+    def run(self, setup, quick):
+        measures = {}
+        scale = 16 if quick else 120
+        for mode in MODES:
+            with workload.start(self, setup, memory=1024, smp=1, icount=ICOUNT,
+                                balloon=f"free-page-reporting={mode}") as guest:
+                guest.spawn(f"sleep {workload.BOOT_REPORTED}").check(120)
+                for case, (_, options, rounds) in CASES.items():
+                    output = guest.spawn(command(options, scale * rounds)).check(600)
+                    measures[f"{mode}_{case}"] = workload.number(output, "work_ns") / 1e6
+                workload.assert_healthy(guest)
+        return measures
+
+
+class WallTime(Scenario):
+    """Both guests stay up and take turns, each pair of runs one figure."""
+
+    name = "faultswall"
+    title = f"Loops over {LOOP} MiB: take, touch, free; wall time of interleaved pairs"
+    repetitions = 11
+    quick_repetitions = 0
+    rows = tuple(Row(case, title, "ms", IntervalBelow(1.05))
+                 for case, (title, _, _) in CASES.items())
+
+    def run(self, setup, quick):
+        raise NotImplementedError
+
+    def measure_all(self, setups, repetitions, quick, say):
+        measured = {setup.name: [] for setup in framework.PAIR}
+        guests = [(setup, workload.start(self, setup, memory=1024)) for setup in framework.PAIR]
+        try:
+            for _, guest in guests:
+                guest.start()
+            for _, guest in guests:
+                workload.quiet(guest)
+            for repetition in range(repetitions + 1):
+                for setup, guest in guests if repetition % 2 else guests[::-1]:
+                    measures = {case: self._once(guest, options, rounds)
+                                for case, (_, options, rounds) in CASES.items()}
+                    if repetition:  # the first one warms up
+                        measured[setup.name].append(measures)
+                        say(self, setup, repetition - 1, measures, sum(measures.values()) / 1e3)
+            for _, guest in guests:
+                workload.assert_healthy(guest)
+        finally:
+            for _, guest in guests:
+                guest.stop()
+        return measured
+
+    @staticmethod
+    def _once(guest, options, rounds):
+        return workload.number(guest.sh(command(options, 8 * rounds), 300), "work_ns") / 1e6
+
+
+SCENARIOS = [Instructions(), WallTime()]
