@@ -12,6 +12,7 @@ from guest import MIB
 
 PAGE = 4096
 UNIT = 2 * MIB  # the default order is 9
+EVACUATE = "/proc/sys/vm/page_reporting_evacuate"
 ORDER = "page_reporting.page_reporting_order"
 
 
@@ -29,12 +30,16 @@ def precondition(holds, what):
         raise RuntimeError(f"no use in testing: {what}")
 
 
-def comes_back(guest, held, mib, share=0.85, timeout=60):
-    """Frees what is held and waits until the host is no longer charged for a share of it."""
+def comes_back(guest, held, mib, share=0.7, timeout=60):
+    """Frees what is held and waits until the host is no longer charged for a share of it.
+
+    The share allows for what other tests on the same guest left in pieces.
+    """
     high = guest.charge()
     held.free()
     guest.wait_for(lambda: guest.charge() < high - share * mib * MIB, timeout,
-                   f"{100 * share:.0f} % of {mib} MiB are no longer charged")
+                   f"{100 * share:.0f} % of {mib} MiB are no longer charged, from "
+                   f"{high // MIB} MiB on")
 
 
 def fragment(guest, mib, piece_kib):
@@ -61,7 +66,7 @@ def test_memory_comes_back(guest, hold):
     before = guest.charge()
     held = hold(600)
     assert guest.charge() - before > 500 * MIB
-    comes_back(guest, held, 600)
+    comes_back(guest, held, 600, 0.9)
 
 
 def test_shared_memory_comes_back(guest, hold):
@@ -95,8 +100,10 @@ def test_small_order(guest, hold):
     assert_sound(guest, PAGE << 5)
 
 
-def test_large_order_leaves_small_pieces(guest):
-    """At the default order a free piece of 1 MiB stays with the guest."""
+def test_large_order_leaves_small_pieces(guest, setting):
+    """At the default order a free piece of 1 MiB stays with the guest if nothing makes it whole."""
+    if guest.exists(EVACUATE):
+        setting(EVACUATE, 0)
     quiet(guest)
     fragment(guest, 256, 1024)
     start = time.time()

@@ -10,6 +10,7 @@
  *
  *	run ID TIMEOUT_MS LENGTH\n<shell script>
  *	kill ID SIGNAL\n
+ *	\n			nothing: it wakes a sleeping guest
  *
  * To the host, a header line and, for out and err, a payload:
  *
@@ -219,6 +220,8 @@ static size_t take_request(char *buf, size_t have)
 		return have > MAX_HEADER ? have : 0;
 	*end = '\0';
 	head = end + 1 - buf;
+	if (head == 1)
+		return head;
 	if (sscanf(buf, "kill %u %d", &id, &sig) == 2) {
 		kill_job(id, sig);
 		return head;

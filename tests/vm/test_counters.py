@@ -1,0 +1,77 @@
+"""What the guest counts agrees with what the host did."""
+
+import re
+import time
+
+import pytest
+
+from discards import total
+from guest import MIB
+
+pytestmark = pytest.mark.kernels("overlay", "debug")
+
+COUNTERS = "/sys/kernel/mm/page_reporting"
+TRACING = "/sys/kernel/tracing"
+
+
+def counters(guest):
+    rows = guest.sh(f"grep . {COUNTERS}/*").splitlines()
+    return {name.rsplit("/", 1)[1]: int(value) for name, value in
+            (row.split(":", 1) for row in rows) if re.fullmatch(r"\d+", value)}
+
+
+def settled(guest, seconds=3):
+    """The counters once QEMU has discarded nothing for some seconds."""
+    guest.wait_for(lambda: time.time() - (guest.discards() or [(0,)])[-1][0] > seconds, 60,
+                   "quiet")
+    return counters(guest)
+
+
+def test_reported_bytes_are_what_qemu_discarded(guest, hold):
+    hold(400).free()
+    now = settled(guest)
+    discards = guest.discards()
+    assert now["reported_bytes_total"] == total(discards)
+    assert now["elements"] == len(discards)
+    assert 0 < now["requests"] <= now["elements"]
+    assert now["errors"] == 0 and now["in_flight_bytes"] == 0
+    assert 0 < now["reported_bytes"] <= now["reported_bytes_total"]
+
+
+def test_reported_now_follows_use(guest, hold):
+    hold(400).free()
+    free = settled(guest)
+    held = hold(400)
+    used = counters(guest)
+    held.free()
+    assert free["reported_bytes"] - used["reported_bytes"] > 300 * MIB
+    assert used["reused"] > free["reused"]
+    assert settled(guest)["reported_bytes"] - used["reported_bytes"] > 300 * MIB
+
+
+def test_an_idle_guest_stays_asleep(guest):
+    before = settled(guest, 5)
+    time.sleep(10)
+    after = counters(guest)
+    assert after["requests"] == before["requests"]
+    assert after["passes"] - before["passes"] <= 2
+
+
+def test_tracepoints_tell_what_qemu_discarded(guest, hold):
+    """Every element in the guest's trace is one discard of the host, in this order."""
+    held = hold(400)
+    settled(guest)
+    guest.sh(f"cd {TRACING}; echo >trace; echo 1 >events/page_reporting/enable")
+    start = time.time()
+    held.free()
+    settled(guest)
+    guest.sh(f"echo 0 >{TRACING}/events/page_reporting/enable")
+    trace = guest.sh(f"cat {TRACING}/trace")
+    guest.sh(f"echo >{TRACING}/trace")
+    elements = [(int(pfn, 16) * 4096, int(pages) * 4096) for pfn, pages in
+                re.findall(r"page_reporting_element: pfn=0x([0-9a-f]+) nr_pages=(\d+)", trace)]
+    assert elements == [(guest.physical(d), d.length) for d in guest.discards(start)]
+    sizes = re.findall(r"page_reporting_request: nr_elements=(\d+)", trace)
+    assert sum(map(int, sizes)) == len(elements)
+    assert all(1 <= int(size) <= 32 for size in sizes)
+    assert "page_reporting_pass_start" in trace and "page_reporting_pass_end" in trace

@@ -1,0 +1,127 @@
+"""Suspend and hibernation: nothing is reported meanwhile, nothing lost, and it goes on after."""
+
+import os
+import signal
+import time
+
+import pytest
+
+import paths
+from guest import MIB
+from test_reporting import comes_back
+
+KERNELS = pytest.mark.kernels("overlay", "debug", "upstream")
+POWER = "/sys/power"
+
+
+
+
+def sleep_and_wake(guest, hold, script, wake=lambda: None, timeout=120):
+    """Goes to sleep under load, with data to keep; all must be well after it."""
+    load = guest.spawn("patterns --mib 200 --seconds 0 --quiet-ms 200", 600)
+    hold(300).free()  # there is something to report while it falls asleep
+    job = guest.spawn(script, timeout)
+    wake()
+    job.check(timeout)
+    load.kill(signal.SIGTERM)
+    assert "checked" in load.check(60)
+    comes_back(guest, hold(300), 300)
+
+
+@KERNELS
+@pytest.mark.parametrize("level", ["devices", "platform"])
+def test_suspend_without_sleep(guest, hold, level):
+    sleep_and_wake(guest, hold, f"""
+        echo 1 >/sys/module/suspend/parameters/pm_test_delay
+        echo s2idle >{POWER}/mem_sleep
+        echo {level} >{POWER}/pm_test
+        echo mem >{POWER}/state; status=$?
+        echo none >{POWER}/pm_test
+        exit $status""")
+
+
+def test_suspend_to_idle(guest, hold):
+    """A byte on its serial line wakes it."""
+    mark = guest.console_mark()
+
+    def wake():
+        guest.wait_for(lambda: "freezable tasks completed" in guest.console(mark), 60, "it sleeps")
+        time.sleep(2)
+        guest.channel.send(b"\n")
+
+    sleep_and_wake(guest, hold, f"""
+        echo enabled >/sys/class/tty/ttyS1/power/wakeup
+        echo s2idle >{POWER}/mem_sleep
+        echo mem >{POWER}/state""", wake)
+
+
+@KERNELS
+def test_suspend_to_ram(guest, hold):
+    """The machine is off but for its memory; the host wakes it."""
+    seen = len(guest.qmp.events)
+
+    def wake():
+        guest.qmp.wait_event("SUSPEND", 60, seen)
+        asleep = time.time()
+        time.sleep(2)
+        assert not guest.discards(asleep), "discards while it sleeps"
+        guest.qmp.command("system_wakeup")
+
+    sleep_and_wake(guest, hold, f"echo deep >{POWER}/mem_sleep; echo mem >{POWER}/state", wake)
+
+
+@pytest.mark.parametrize("level", ["devices"])
+def test_hibernation_without_an_image(guest, hold, level):
+    sleep_and_wake(guest, hold, f"""
+        echo {level} >{POWER}/pm_test
+        echo disk >{POWER}/state; status=$?
+        echo none >{POWER}/pm_test
+        exit $status""")
+
+
+@pytest.fixture(scope="module")
+def swap():
+    """A sparse disk that two guests in a row may use."""
+    path = os.path.join(paths.made_dir(paths.BUILD, "vm"), "test-swap.img")
+    with open(path, "wb") as f:
+        f.truncate(1 << 30)
+    yield path
+    os.unlink(path)
+
+
+SWAP_MACHINE = {"memory": 1024, "restartable": True, "cmdline": "resume=/dev/vda",
+                "drives": [(os.path.join(paths.BUILD, "vm", "test-swap.img"), "cache=unsafe")]}
+
+
+@KERNELS
+@pytest.mark.fresh
+@pytest.mark.machine(**SWAP_MACHINE)
+@pytest.mark.parametrize("mode", ["test_resume", "reboot"])
+def test_hibernation(swap, guest, hold, mode):
+    """Through an image on disk; mode reboot really restarts the machine between."""
+    mark = guest.console_mark()
+    sleep_and_wake(guest, hold, f"""
+        mkswap /dev/vda >/dev/null && swapon /dev/vda || exit
+        echo {mode} >{POWER}/disk
+        echo disk >{POWER}/state""", timeout=300)
+    assert "hibernation exit" in guest.console(mark)
+
+
+@KERNELS
+def test_no_discard_while_frozen(guest, hold):
+    """Between the freezing of tasks and their thaw nobody reports."""
+    guest.sh("echo 3 >/sys/module/suspend/parameters/pm_test_delay")
+    guest.sh(f"echo s2idle >{POWER}/mem_sleep; echo freezer >{POWER}/pm_test")
+    held = hold(400)
+    mark = guest.console_mark()
+    job = guest.spawn(f"echo mem >{POWER}/state", 120)
+    held.job.kill(signal.SIGTERM)
+    guest.wait_for(lambda: "suspend debug: Waiting" in guest.console(mark), 60, "it is frozen")
+    frozen = time.time()
+    guest.wait_for(lambda: "Restarting tasks" in guest.console(mark), 60, "it thaws")
+    thawed = time.time()
+    job.check(60)
+    guest.sh(f"echo none >{POWER}/pm_test")
+    assert thawed - frozen > 1
+    between = [d for d in guest.discards(frozen + 0.3) if d.time < thawed - 0.3]
+    assert not between, f"{len(between)} discards of {between[0].length / MIB:.0f} MiB"
