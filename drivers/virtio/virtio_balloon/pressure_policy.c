@@ -32,7 +32,7 @@ static unsigned long used_until_next(const struct balloon_pressure_sample *sampl
 	if (memory->expected <= sample->spare)
 		return 0;
 	return min((memory->expected - sample->spare) / elapsed * BALLOON_PRESSURE_PERIOD,
-		   sample->ram / 8);
+		   sample->ram / 16);
 }
 
 static bool is_squeezed(const struct balloon_pressure_sample *sample,
@@ -83,7 +83,7 @@ void balloon_pressure_judge(const struct balloon_pressure_sample *sample,
 			step = 2 * memory->step;
 		if (sample->psi_known && sample->psi_full >= BALLOON_PSI_FULL_BAD)
 			step *= 2;
-		step = min(step, max(sample->ram / 8, STEP_MIN));
+		step = min(step, max(sample->ram / 16, STEP_MIN));
 		memory->step = step;
 		memory->at = sample->now;
 
