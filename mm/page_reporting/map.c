@@ -417,6 +417,9 @@ void __page_reporting_taken(unsigned long pfn, unsigned int order)
 			stat_add(STAT_REUSED, 1);
 			if (policy_reused_soon(old, now))
 				stat_add(STAT_REUSED_SOON, 1);
+			/* One that the host still backs would have done. */
+			if (atomic_long_read(&map->nr[GRANULE_DIRTY]))
+				stat_add(STAT_REUSED_AVOIDABLE, 1);
 			trace_page_reporting_reuse((section << REPORTING_SECTION_SHIFT) +
 						   (i << map->order), map->order,
 						   granule_age(old, now),

@@ -119,21 +119,16 @@ static void leave(struct request *rq, struct granule_map *map, unsigned long due
 	rq->due_in = min(rq->due_in, due_in);
 }
 
-static bool zone_tight(struct zone *zone)
-{
-	return test_bit(ZONE_RECLAIM_ACTIVE, &zone->flags) ||
-	       test_bit(ZONE_BOOSTED_WATERMARK, &zone->flags);
-}
-
-/* Look at a zone for the first time in this request. */
+/*
+ * Look at a zone for the first time in this request.  Its high watermark is
+ * raised while kswapd has been asked to make room, so that counts as well.
+ */
 static void request_enter_zone(struct request *rq, struct zone *zone,
 			       unsigned long granule)
 {
 	rq->zone = zone;
-	rq->budget = 0;
-	if (!zone_tight(zone))
-		rq->budget = policy_request_budget(zone_page_state(zone, NR_FREE_PAGES),
-						   high_wmark_pages(zone), granule);
+	rq->budget = policy_request_budget(zone_page_state(zone, NR_FREE_PAGES),
+					   high_wmark_pages(zone), granule);
 	rq->tight = !rq->budget;
 	if (rq->tight)
 		stat_add(STAT_TIGHT, 1);

@@ -35,9 +35,10 @@ REPORTING_ATTR(dirty_bytes, pages_to_bytes(granule_map_pages(GRANULE_DIRTY)));
 REPORTING_ATTR(in_flight_bytes, pages_to_bytes(granule_map_pages(GRANULE_FLIGHT)));
 REPORTING_ATTR(requests, STAT(STAT_REQUESTS));
 REPORTING_ATTR(elements, STAT(STAT_ELEMENTS));
-/* Reported granules that were allocated again; and those soon after. */
+/* Reported granules that were allocated again; soon after; with dirty ones free. */
 REPORTING_ATTR(reused, STAT(STAT_REUSED));
 REPORTING_ATTR(reused_soon, STAT(STAT_REUSED_SOON));
+REPORTING_ATTR(reused_avoidable, STAT(STAT_REUSED_AVOIDABLE));
 /* Requests that the device refused; and that it sat on for seconds. */
 REPORTING_ATTR(errors, STAT(STAT_ERRORS));
 REPORTING_ATTR(stalls, STAT(STAT_STALLS));
@@ -68,6 +69,7 @@ static struct attribute *reporting_attrs[] = {
 	&elements_attr.attr,
 	&reused_attr.attr,
 	&reused_soon_attr.attr,
+	&reused_avoidable_attr.attr,
 	&errors_attr.attr,
 	&stalls_attr.attr,
 	&tight_attr.attr,
