@@ -72,7 +72,8 @@ patch:
 
 .PHONY: install
 install:
-	$(call script,tools/install)
+	@$(MAKE) --no-print-directory -C tools/autoballoon install \
+		$(if $(DESTDIR),DESTDIR='$(DESTDIR)') $(if $(PREFIX),PREFIX='$(PREFIX)')
 
 .PHONY: clean
 clean:
