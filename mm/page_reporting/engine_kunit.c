@@ -7,6 +7,7 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/gfp.h>
+#include <linux/initrd.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
@@ -239,8 +240,8 @@ static void only_whole_granules(struct kunit *test)
 
 	/* The first half becomes free, of the second all but a page. */
 	free_range(page, 0, BLOCK_PAGES - 1);
-	KUNIT_EXPECT_EQ(test, (int)kind_at(watched.start), (int)GRANULE_DIRTY);
-	KUNIT_EXPECT_NE(test, (int)kind_at(watched.start + half), (int)GRANULE_DIRTY);
+	KUNIT_EXPECT_NE(test, (int)kind_at(watched.start), (int)GRANULE_NONE);
+	KUNIT_EXPECT_EQ(test, (int)kind_at(watched.start + half), (int)GRANULE_NONE);
 	settle();
 	KUNIT_EXPECT_EQ(test, least(0, half), 1U);
 	KUNIT_EXPECT_EQ(test, most(half, half), 0U);
@@ -304,7 +305,7 @@ static void hot_granule_waits(struct kunit *test)
 	KUNIT_EXPECT_GT(test, (unsigned long)atomic_long_read(&reporting_stats[STAT_REUSED]),
 			reused);
 	__free_pages(page, MAX_PAGE_ORDER);
-	KUNIT_EXPECT_EQ(test, (int)kind_at(page_to_pfn(page)), (int)GRANULE_DIRTY);
+	KUNIT_EXPECT_NE(test, (int)kind_at(page_to_pfn(page)), (int)GRANULE_NONE);
 }
 
 static void isolated_is_left_alone(struct kunit *test)
@@ -446,6 +447,67 @@ static void one_device_only(struct kunit *test)
 	KUNIT_EXPECT_GT(test, fake.nr_pages, 0UL);
 }
 
+static void flush_does_not_wait_for_cold(struct kunit *test)
+{
+	struct page *page;
+
+	settle();
+	page_reporting_delay_ms = 600000;
+	page = get_block(test);
+	free_range(page, 0, BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(test, flush_run(20000, false), 0);
+	KUNIT_EXPECT_EQ(test, least(0, BLOCK_PAGES), 1U);
+	KUNIT_EXPECT_EQ(test, granule_map_pages(GRANULE_FLIGHT), 0UL);
+}
+
+static void flush_gives_up_in_time(struct kunit *test)
+{
+	struct page *page;
+
+	settle();
+	page_reporting_delay_ms = 600000;
+	page = get_block(test);
+	free_range(page, 0, BLOCK_PAGES);
+	fake.hold = true;
+	KUNIT_EXPECT_EQ(test, flush_run(300, false), -ETIMEDOUT);
+
+	/* What was begun is finished, and the next one works. */
+	fake.hold = false;
+	complete_all(&fake.answer);
+	KUNIT_EXPECT_EQ(test, flush_run(20000, false), 0);
+	KUNIT_EXPECT_EQ(test, least(0, BLOCK_PAGES), 1U);
+	KUNIT_EXPECT_EQ(test, most(0, BLOCK_PAGES), 1U);
+}
+
+static void flush_says_why_not(struct kunit *test)
+{
+	fake.err = -EIO;
+	KUNIT_EXPECT_EQ(test, flush_run(20000, false), -EIO);
+	fake.err = 0;
+	page_reporting_unregister(&fake_dev);
+	KUNIT_EXPECT_EQ(test, flush_run(20000, false), -ENODEV);
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake_dev), 0);
+	KUNIT_EXPECT_EQ(test, flush_run(20000, false), 0);
+}
+
+static void pause_means_none(struct kunit *test)
+{
+	struct page *page = get_block(test);
+	unsigned long before;
+
+	settle();
+	KUNIT_ASSERT_EQ(test, reporting_set_pause(true), 0);
+	before = fake.nr_pages;
+	free_range(page, 0, BLOCK_PAGES);
+	settle();
+	KUNIT_EXPECT_EQ(test, flush_run(20000, false), -EBUSY);
+	KUNIT_EXPECT_EQ(test, fake.nr_pages, before);
+
+	reporting_set_pause(false);
+	settle();
+	KUNIT_EXPECT_EQ(test, least(0, BLOCK_PAGES), 1U);
+}
+
 static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(reports_all_once),
 	KUNIT_CASE(neighbours_go_together),
@@ -461,11 +523,23 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(every_order_works),
 	KUNIT_CASE(low_order_reports_pieces),
 	KUNIT_CASE(one_device_only),
+	KUNIT_CASE(flush_does_not_wait_for_cold),
+	KUNIT_CASE(flush_gives_up_in_time),
+	KUNIT_CASE(flush_says_why_not),
+	KUNIT_CASE(pause_means_none),
 	{}
 };
 
+/* Nobody else may take movable pages while the tests look at them. */
+static int engine_suite_init(struct kunit_suite *suite)
+{
+	wait_for_initramfs();
+	return 0;
+}
+
 static struct kunit_suite engine_suite = {
 	.name = "page_reporting",
+	.suite_init = engine_suite_init,
 	.attr = { .speed = KUNIT_SPEED_SLOW },
 	.init = engine_init,
 	.exit = engine_exit,

@@ -18,7 +18,6 @@
  * the allocator would take what lies nearest, be it in the next source.
  */
 #include <linux/cpumask.h>
-#include <linux/hugetlb.h>
 #include <linux/memory_hotplug.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -166,40 +165,55 @@ static bool guest_calm(bool *active)
 
 /* Looking */
 
+/*
+ * May this page, seen on an LRU list, be moved at all and at once?  How many
+ * pages it stands for, or 0.
+ */
+static unsigned int movable_pages(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio_test_unevictable(folio) || folio_test_writeback(folio) ||
+	    folio_maybe_dma_pinned(folio))
+		return 0;
+	if (likely(!folio_test_large(folio)))
+		return 1;
+	/* A huge page is whole as it is. */
+	if (folio_test_hugetlb(folio) || folio_order(folio) >= pageblock_order)
+		return 0;
+	return folio_nr_pages(folio) - folio_page_idx(folio, page);
+}
+
 /* Free pages of a unit, or EVACUATE_LEAVE.  Without locks: a good guess. */
 static u16 look_at_unit(unsigned long start)
 {
-	unsigned long pfn, end = start + pageblock_nr_pages;
-	unsigned int nr_free = 0;
+	unsigned int i = 0, nr, nr_free = 0;
+	struct page *page;
 
 	if (get_pageblock_migratetype(pfn_to_page(start)) != MIGRATE_MOVABLE)
 		return EVACUATE_LEAVE;
 
-	for (pfn = start; pfn < end; pfn++) {
-		struct page *page = pfn_to_page(pfn);
-
-		if (PageBuddy(page)) {
+	while (i < pageblock_nr_pages) {
+		page = pfn_to_page(start + i);
+		if (PageLRU(page)) {
+			nr = movable_pages(page);
+			if (!nr)
+				return EVACUATE_LEAVE;
+		} else if (PageBuddy(page)) {
 			unsigned int order = buddy_order_unsafe(page);
 
 			if (order >= pageblock_order)
 				return pageblock_nr_pages;
-			nr_free += 1 << order;
-			pfn += (1UL << order) - 1;
-		} else if (PageReserved(page) || PageHuge(page) ||
-			   PageOffline(page) || PageHWPoison(page)) {
+			nr = 1 << order;
+			nr_free += nr;
+		} else if (page_ref_count(page) || PageReserved(page) || PageHWPoison(page)) {
+			/* The kernel's own, a balloon's, or not on an LRU list yet. */
 			return EVACUATE_LEAVE;
-		} else if (PageLRU(page)) {
-			struct folio *folio = page_folio(page);
-
-			if (folio_test_unevictable(folio) ||
-			    folio_test_writeback(folio) ||
-			    folio_maybe_dma_pinned(folio) ||
-			    folio_order(folio) >= pageblock_order)
-				return EVACUATE_LEAVE;
-		} else if (page_ref_count(page) && !PageTail(page)) {
-			/* The kernel's own, or on its way to an LRU list. */
-			return EVACUATE_LEAVE;
+		} else {
+			/* On a CPU's list, most likely. */
+			nr = 1;
 		}
+		i += nr;
 	}
 	return min_t(unsigned int, nr_free, pageblock_nr_pages);
 }
