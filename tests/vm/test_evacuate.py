@@ -1,0 +1,105 @@
+"""Evacuation: memory that lies in pieces comes back, and nobody sees what moves."""
+
+import signal
+import time
+
+import pytest
+
+from guest import MIB
+
+EVACUATE = "/proc/sys/vm/page_reporting_evacuate"
+FLUSH = "/proc/sys/vm/page_reporting_flush"
+COUNTERS = "/sys/kernel/mm/page_reporting/"
+OURS = pytest.mark.kernels("overlay", "debug")
+
+
+def start(guest, command, word):
+    job = guest.spawn(f"exec {command}", 600)
+    guest.wait_for(lambda: word in job.output or not job.running, 120, command)
+    assert job.running, job.errors
+    return job
+
+
+def end(job):
+    job.kill(signal.SIGTERM)
+    return job.check(120).strip().splitlines()[-1]
+
+
+@pytest.mark.better
+@pytest.mark.kernels("overlay", "debug")
+@pytest.mark.parametrize("anon", ["", "--anon"])
+def test_pieces_come_back_by_themselves(guest, anon):
+    """200 MiB in pieces of 1 MiB are free, none of which is a unit."""
+    job = start(guest, f"fragment --mib 400 {anon} --wait", "filled")
+    guest.settle(1)
+    high = guest.charge()
+    job.kill(signal.SIGTERM)
+    guest.wait_for(lambda: "fragmented" in job.output, 60, "fragmented")
+    deadline = time.time() + 40
+    while high - guest.charge() < 120 * MIB and time.time() < deadline:
+        time.sleep(0.5)
+    returned = (high - guest.charge()) // MIB
+    end(job)
+    assert returned >= 120, f"{returned} of 200 MiB in pieces"
+
+
+@OURS
+def test_off_means_none(guest, setting):
+    setting(EVACUATE, 0)
+    moved = guest.read_int(COUNTERS + "evacuate_moved_pages")
+    job = start(guest, "fragment --mib 300", "fragmented")
+    time.sleep(20)  # two looks and a move fit into this, were it on
+    assert guest.read_int(COUNTERS + "evacuate_moved_pages") == moved
+    end(job)
+
+
+@OURS
+def test_flush_can_evacuate_first(guest, setting):
+    setting(EVACUATE, 0)
+    job = start(guest, "fragment --mib 400", "fragmented")
+    high = guest.charge()
+    guest.write(FLUSH, "60000 1", 90)
+    returned = high - guest.charge()
+    assert returned > 120 * MIB, f"{returned // MIB} of 200 MiB"
+    end(job)
+
+
+@OURS
+@pytest.mark.parametrize("how, moves", [("none", True), ("lock", False), ("pin", False)])
+def test_what_must_stay_stays(guest, how, moves):
+    """A page of each piece is locked or pinned: neither it nor anything around it is hurt."""
+    job = start(guest, f"stay --mib 300 --how {how}", "staying")
+    for _ in range(3):
+        guest.write(FLUSH, "60000 1", 90)
+    said = end(job)
+    assert "0 of 150 pieces changed" in said
+    assert said.startswith("0 of") != moves, said
+
+
+@OURS
+@pytest.mark.fresh
+def test_page_cache_is_moved_not_dropped(guest):
+    """Files of a tmpfs and what was read from them stay; half the files go."""
+    guest.sh("mkdir -p /t && mount -t tmpfs -o size=500M t /t && cd /t && "
+             "for i in $(seq 300); do head -c 1M /dev/urandom > $i; done && "
+             "for i in $(seq 1 2 300); do rm $i; done; md5sum * > /sums", 200)
+    try:
+        cached = guest.meminfo()["Cached"]
+        evacuated = guest.read_int(COUNTERS + "evacuated")
+        guest.write(FLUSH, "60000 1", 90)
+        assert guest.read_int(COUNTERS + "evacuated") > evacuated + 30
+        assert guest.meminfo()["Cached"] > 0.98 * cached
+        guest.sh("cd /t && md5sum -c -s /sums", 60)
+    finally:
+        guest.sh("cd /; umount /t; rm -f /sums")
+
+
+@OURS
+def test_patterns_survive_evacuation(guest, setting):
+    setting("/proc/sys/vm/page_reporting_delay_ms", 0)
+    job = guest.spawn("exec patterns --mib 400 --seconds 15 --jobs 2 --quiet-ms 100", 240)
+    moved = guest.read_int(COUNTERS + "evacuate_moved_pages")
+    while job.running:
+        guest.write(FLUSH, "60000 1", 90)
+    job.check(1)
+    assert guest.read_int(COUNTERS + "evacuate_moved_pages") > moved + 1000

@@ -1,0 +1,114 @@
+"""Flush and pause: for who must know what the host has, or wants it left alone."""
+
+import signal
+import time
+
+import pytest
+
+from discards import total
+from guest import MIB, CommandError
+
+pytestmark = pytest.mark.kernels("overlay", "debug")
+
+FLUSH = "/proc/sys/vm/page_reporting_flush"
+PAUSE = "/proc/sys/vm/page_reporting_pause"
+DELAY = "/proc/sys/vm/page_reporting_delay_ms"
+COUNTERS = "/sys/kernel/mm/page_reporting/"
+
+
+def test_flush_returns_when_the_host_has_it(guest, setting, hold):
+    setting(DELAY, 600000)
+    held = hold(400)
+    high = guest.charge()
+    held.free()
+    guest.write(FLUSH, 60000)
+    returned = high - guest.charge()
+    assert returned > 0.9 * 400 * MIB, f"{returned // MIB} of 400 MiB when the write returned"
+    assert guest.read_int(COUNTERS + "in_flight_bytes") == 0
+
+
+def test_flushes_are_counted(guest):
+    before = guest.read_int(COUNTERS + "flushes")
+    guest.write(FLUSH, 60000)
+    assert guest.read_int(COUNTERS + "flushes") > before
+    assert guest.read_int(COUNTERS + "last_flush_us") > 0
+
+
+def test_many_flush_together(guest):
+    guest.sh(f"for i in 1 2 3 4 5 6 7 8; do echo 60000 > {FLUSH} & pids=\"$pids $!\"; done; "
+             "for p in $pids; do wait $p || exit 1; done", 120)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "600001", "1000 2", "x"])
+def test_flush_refuses(guest, value):
+    with pytest.raises(CommandError, match="Invalid"):
+        guest.write(FLUSH, value)
+
+
+def test_killed_flush_leaves_a_healthy_engine(guest, setting, hold):
+    setting(DELAY, 600000)
+    for _ in range(5):
+        hold(200).free()
+        job = guest.spawn(f"exec sh -c 'echo 60000 > {FLUSH}'")
+        job.kill(signal.SIGKILL)
+    held = hold(200)
+    high = guest.charge()
+    held.free()
+    guest.write(FLUSH, 60000)
+    assert high - guest.charge() > 0.9 * 200 * MIB
+
+
+def test_no_discard_while_paused(guest, setting, hold):
+    setting(DELAY, 0)
+    setting(PAUSE, 1)
+    start = time.time()
+    hold(300).free()
+    with pytest.raises(CommandError, match="busy"):
+        guest.write(FLUSH, 1000)
+    time.sleep(2)  # much longer than the delay
+    assert not guest.discards(start)
+    guest.write(PAUSE, 0)
+    guest.wait_for(lambda: total(guest.discards(start)) > 250 * MIB, 30, "discards again")
+
+
+def test_pause_survives_suspend(guest, setting, hold):
+    setting(DELAY, 0)
+    setting(PAUSE, 1)
+    start = time.time()
+    guest.sh("echo devices > /sys/power/pm_test; echo freeze > /sys/power/state; "
+             "echo none > /sys/power/pm_test", 120)
+    assert guest.read_int(PAUSE) == 1
+    hold(200).free()
+    time.sleep(2)  # much longer than the delay
+    assert not guest.discards(start)
+
+
+@pytest.mark.machine(balloon="free-page-reporting=off")
+def test_flush_without_a_device(guest):
+    with pytest.raises(CommandError, match="No such device"):
+        guest.write(FLUSH, 1000)
+
+
+@pytest.mark.parametrize("value", ["2", "-1", "x"])
+def test_pause_refuses(guest, value):
+    with pytest.raises(CommandError, match="Invalid|range"):
+        guest.write(PAUSE, value)
+    assert guest.read_int(PAUSE) == 0
+
+
+@pytest.mark.long
+@pytest.mark.kernels("overlay")
+@pytest.mark.machine(memory=2048)
+def test_fifty_flushes(guest, hold):
+    """After 1 GiB was freed 95 % is back when the write returns, and that within a second."""
+    times = []
+    for _ in range(50):
+        held = hold(1024)
+        high = guest.charge()
+        held.free()
+        guest.write(FLUSH, 10000)
+        assert high - guest.charge() > 0.95 * 1024 * MIB
+        times.append(guest.read_int(COUNTERS + "last_flush_us") / 1e6)
+    times.sort()
+    print("flush, s:", times)
+    assert times[48] <= 1 and times[49] <= 3
