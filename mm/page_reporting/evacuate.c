@@ -195,10 +195,10 @@ static u16 look_at_unit(unsigned long start)
 
 	while (i < pageblock_nr_pages) {
 		page = pfn_to_page(start + i);
+		/* Of what is neither free nor on an LRU list: on a CPU's list. */
+		nr = 1;
 		if (PageLRU(page)) {
 			nr = movable_pages(page);
-			if (!nr)
-				return EVACUATE_LEAVE;
 		} else if (PageBuddy(page)) {
 			unsigned int order = buddy_order_unsafe(page);
 
@@ -208,11 +208,10 @@ static u16 look_at_unit(unsigned long start)
 			nr_free += nr;
 		} else if (page_ref_count(page) || PageReserved(page) || PageHWPoison(page)) {
 			/* The kernel's own, a balloon's, or not on an LRU list yet. */
-			return EVACUATE_LEAVE;
-		} else {
-			/* On a CPU's list, most likely. */
-			nr = 1;
+			nr = 0;
 		}
+		if (!nr)
+			return EVACUATE_LEAVE;
 		i += nr;
 	}
 	return min_t(unsigned int, nr_free, pageblock_nr_pages);
@@ -370,6 +369,11 @@ static struct folio *target_alloc_noprof(struct folio *src, unsigned long privat
 
 	if (!page)
 		return NULL;
+	/*
+	 * It came past the hook.  No lock: a granule that we have a page of can
+	 * become nothing else than in use.
+	 */
+	page_reporting_taken(page, order, MAX_PAGE_ORDER);
 	set_page_private(page, 0);
 	post_alloc_hook(page, order, __GFP_MOVABLE);
 	set_page_refcounted(page);
