@@ -54,19 +54,27 @@ def _kernel(item):
 
 
 def _neighbours(item):
-    """Sorts tests that can share a guest next to each other."""
+    """Equal for tests that can share a guest, so that they run one after the other."""
     kernel = _kernel(item)
     if not kernel:
-        return (0, "")
-    fresh = item.get_closest_marker("fresh") is not None
-    return (1 + paths.VARIANTS.index(kernel), f"{fresh} {json.dumps(_machine(item))}")
+        return item.nodeid.split("::")[0]
+    if item.get_closest_marker("fresh"):
+        return item.nodeid
+    return f"{kernel} {json.dumps(_machine(item))}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist takes the groups
 def pytest_collection_modifyitems(config, items):
     allowed = config.getoption("--kernels").split(",")
     left_out = [item for item in items if _kernel(item) and _kernel(item) not in allowed]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = sorted((item for item in items if item not in left_out), key=_neighbours)
+    groups = {}  # the first of each comes when it comes, its neighbours right after it
+    for item in items:
+        if item not in left_out:
+            group = _neighbours(item)
+            item.add_marker(pytest.mark.xdist_group(group))
+            groups.setdefault(group, []).append(item)
+    items[:] = [item for group in groups.values() for item in group]
 
 
 @pytest.hookimpl(hookwrapper=True)

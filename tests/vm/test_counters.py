@@ -8,7 +8,8 @@ import pytest
 from discards import total
 from guest import MIB
 
-pytestmark = pytest.mark.kernels("overlay", "debug")
+# A guest for each test: what was used again and again is hot, and waits longer.
+pytestmark = [pytest.mark.kernels("overlay", "debug"), pytest.mark.fresh]
 
 COUNTERS = "/sys/kernel/mm/page_reporting"
 TRACING = "/sys/kernel/tracing"
@@ -21,9 +22,8 @@ def counters(guest):
 
 
 def settled(guest, seconds=3):
-    """The counters once QEMU has discarded nothing for some seconds."""
-    guest.wait_for(lambda: time.time() - (guest.discards() or [(0,)])[-1][0] > seconds, 60,
-                   "quiet")
+    """The counters once nothing was reported for some seconds."""
+    guest.quiet(seconds)
     return counters(guest)
 
 

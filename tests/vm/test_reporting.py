@@ -16,14 +16,6 @@ EVACUATE = "/proc/sys/vm/page_reporting_evacuate"
 ORDER = "page_reporting.page_reporting_order"
 
 
-def quiet(guest, seconds=3, timeout=120):
-    """Waits until QEMU has discarded nothing for some seconds."""
-    def still():
-        discards = guest.discards()
-        return time.time() - (discards[-1].time if discards else 0) > seconds
-    guest.wait_for(still, timeout, f"no discard for {seconds} s")
-
-
 def precondition(holds, what):
     """Not an assertion: a test that must fail upstream must not do so for this."""
     if not holds:
@@ -62,7 +54,7 @@ def assert_sound(guest, unit, block="pc.ram", size=None):
 
 @pytest.mark.kernels("overlay", "debug", "upstream")
 def test_memory_comes_back(guest, hold):
-    quiet(guest)
+    guest.quiet()
     before = guest.charge()
     held = hold(600)
     assert guest.charge() - before > 500 * MIB
@@ -84,7 +76,7 @@ def test_nothing_is_lost_over_rounds(guest, hold):
     left = []
     for _ in range(4):
         comes_back(guest, hold(300), 300)
-        quiet(guest)
+        guest.quiet()
         left.append(guest.charge())
     assert left[-1] - left[0] < 24 * MIB, [f"{charge / MIB:.0f} MiB" for charge in left]
 
@@ -92,7 +84,7 @@ def test_nothing_is_lost_over_rounds(guest, hold):
 @pytest.mark.machine(memory=1024, cmdline=f"{ORDER}=5")
 def test_small_order(guest, hold):
     """Pieces of 256 KiB between used ones are reported at order 5, and none below it."""
-    quiet(guest)
+    guest.quiet()
     start = time.time()
     fragment(guest, 256, 256)
     guest.wait_for(lambda: total(guest.discards(start)) > 100 * MIB, 60, "discards of pieces")
@@ -104,10 +96,10 @@ def test_large_order_leaves_small_pieces(guest, setting):
     """At the default order a free piece of 1 MiB stays with the guest if nothing makes it whole."""
     if guest.exists(EVACUATE):
         setting(EVACUATE, 0)
-    quiet(guest)
+    guest.quiet()
     fragment(guest, 256, 1024)
     start = time.time()
-    quiet(guest, 5)
+    guest.quiet(5)
     assert total(guest.discards(start)) < 32 * MIB
 
 
@@ -175,15 +167,16 @@ def test_reporting_survives_a_pause(guest, hold):
 # --- what upstream cannot ---------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.better
 @pytest.mark.machine(memory=2048)
 def test_a_burst_is_back_in_3_seconds_and_150_discards(guest, hold):
-    quiet(guest)
+    guest.quiet()
     held = hold(1200)
     high = guest.charge()
     held.free()
     freed_at = time.time()
-    quiet(guest, 4)
+    guest.quiet(4)
     t95 = sampler.time_to_fall(guest.samples(), freed_at, high, high - 1200 * MIB, 0.95)
     assert t95 is not None and t95 <= 3, f"T95 is {t95} s"
     assert len(guest.discards(freed_at)) < 150
@@ -226,18 +219,18 @@ def test_no_unit_twice_without_an_allocation(guest):
     Every other piece is freed and reported.  When its neighbours follow, the
     allocator merges all of them, which must not make the first ones news.
     """
-    quiet(guest)
+    guest.quiet()
     job = fragment(guest, 400, 4096)
     taken = Taken(guest)
     start = time.time()
     guest.wait_for(lambda: total(guest.discards(start - 1)) > 80 * MIB, 60, "discards")
-    quiet(guest)
+    guest.quiet()
     known = units_of(guest, guest.discards(start - 1)) - taken.units()
     precondition(len(known) > 40, f"{len(known)} units are known to the host")
     rest = time.time()
     job.kill(signal.SIGTERM)
     guest.wait_for(lambda: total(guest.discards(rest)) > 80 * MIB, 60, "discards of the rest")
-    quiet(guest)
+    guest.quiet()
     again = units_of(guest, guest.discards(rest)) & known
     unjustified = again - taken.units()
     taken.end()

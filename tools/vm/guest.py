@@ -345,6 +345,17 @@ class Guest:
         self.wait_for(still, timeout, "the charge settles")
         return self.charge()
 
+    def quiet(self, seconds=3, timeout=120):
+        """Waits until QEMU has discarded nothing for some seconds from now on."""
+        begun = time.time()
+
+        def still():
+            discards = self.discards()
+            last = max(begun, discards[-1].time if discards else 0)
+            return time.time() - last > seconds
+
+        self.wait_for(still, timeout, f"no discard for {seconds} s")
+
     def wait_restart(self, boots, timeout=120):
         """Waits for the agent of a restarted guest; boots: channel.boots before the restart."""
         self.wait_for(lambda: self.channel.boots > boots, timeout, "the guest restarts")
