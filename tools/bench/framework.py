@@ -205,7 +205,8 @@ def results(scenario, measured):
 
 def run(scenario, quick, repetitions, say):
     """Runs a scenario; returns what was measured and its rows."""
-    repetitions = repetitions or (scenario.quick_repetitions if quick else scenario.repetitions)
+    repetitions = (repetitions or (scenario.quick_repetitions if quick else 0)
+                   or scenario.repetitions)
     setups = PAIR if quick else (*PAIR, *scenario.others)
     try:
         scenario.prepare()
