@@ -72,6 +72,7 @@ patch:
 
 .PHONY: install
 install:
+	@$(SETUP) tools
 	@$(MAKE) --no-print-directory -C tools/autoballoon install \
 		$(if $(DESTDIR),DESTDIR='$(DESTDIR)') $(if $(PREFIX),PREFIX='$(PREFIX)')
 
