@@ -123,6 +123,8 @@ class Result:
             return None
         if math.isinf(self.upstream.median) or math.isinf(self.overlay.median):
             return None
+        if self.interval:
+            return self.interval.estimate
         return self.overlay.median / self.upstream.median
 
     @property
@@ -199,7 +201,8 @@ def results(scenario, measured):
         else:
             result.upstream, result.overlay = stats.summary(theirs), stats.summary(ours)
             if isinstance(row.target, IntervalBelow):
-                result.interval = stats.ratio_interval(theirs, ours)
+                result.interval = stats.median_interval(
+                    [our / their for our, their in zip(ours, theirs)])
         yield result
 
 

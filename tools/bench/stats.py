@@ -4,11 +4,6 @@ import collections
 import math
 import statistics
 
-# 97.5 % points of Student's t by degrees of freedom; between two, the smaller one's.
-_T975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306,
-         9: 2.262, 10: 2.228, 12: 2.179, 14: 2.145, 16: 2.120, 18: 2.101, 20: 2.086,
-         25: 2.060, 30: 2.042, 60: 2.000, 120: 1.980}
-
 Summary = collections.namedtuple("Summary", "median low high count")
 Interval = collections.namedtuple("Interval", "estimate low high")
 
@@ -18,18 +13,20 @@ def summary(values):
     return Summary(statistics.median(values), min(values), max(values), len(values))
 
 
-def _t975(freedom):
-    return _T975[max(known for known in _T975 if known <= freedom)]
+def median_interval(values):
+    """The median of some values with an interval that holds the true one 95 times of 100.
 
-
-def ratio_interval(befores, afters):
-    """The 95 % interval of after/before from pairs, on their logarithms."""
-    logs = [math.log(after / before) for before, after in zip(befores, afters)]
-    mean = statistics.fmean(logs)
-    if len(logs) < 2:
-        return Interval(math.exp(mean), 0.0, math.inf)
-    half = _t975(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
-    return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+    It is between two of the values, by their ranks, and so assumes nothing of
+    their distribution; fewer than six values say nothing.
+    """
+    values, count = sorted(values), len(values)
+    rank, tail = 0, 0.5 ** count  # tail: probability that so few lie below the true median
+    while rank < count // 2 and 2 * tail <= 0.05:
+        rank += 1
+        tail += math.comb(count, rank) / 2 ** count
+    if not rank:
+        return Interval(statistics.median(values), 0.0, math.inf)
+    return Interval(statistics.median(values), values[rank - 1], values[count - rank])
 
 
 def slope(xs, ys):

@@ -1,6 +1,7 @@
 """The benchmark's workloads, in the order of the report."""
 
-from scenarios import again, burst, comeandgo, faults, mix, stranding, sweep, worker
+from scenarios import again, burst, comeandgo, faults, mix, stranding, sweep, tight, worker
 
 ALL = [*burst.SCENARIOS, *stranding.SCENARIOS, *comeandgo.SCENARIOS, *mix.SCENARIOS,
-       *worker.SCENARIOS, *again.SCENARIOS, *faults.SCENARIOS, *sweep.SCENARIOS]
+       *worker.SCENARIOS, *again.SCENARIOS, *faults.SCENARIOS, *tight.SCENARIOS,
+       *sweep.SCENARIOS]
