@@ -427,7 +427,8 @@ void __page_reporting_taken(unsigned long pfn, unsigned int order)
 		}
 		record_set(map, table, section, i,
 			   granule_make(GRANULE_NONE,
-					policy_heat_taken(old, now), now));
+					policy_heat_taken(old, now, reporting_delay()),
+					now));
 	}
 out:
 	rcu_read_unlock();

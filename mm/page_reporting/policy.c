@@ -4,8 +4,10 @@
  *
  * Free memory is worth reporting when it is cold.  How cold is known only
  * afterwards: a granule that is allocated again soon after its report was too
- * hot, and the host's work of dropping and backing it was lost.  Each such
- * mistake doubles the granule's delay; quiet time halves it again.
+ * hot, and the host's work of dropping and backing it was lost.  One such
+ * mistake is chance, the guest has just booted or a job has just begun.  With
+ * the second, the granule's delay becomes longer than it was free that time;
+ * quiet time shortens it again.
  */
 #include <linux/jiffies.h>
 #include <linux/math.h>
@@ -18,12 +20,13 @@
  * @base: delay of a cold granule
  * @heat: the granule's heat
  *
- * Return: @base doubled @heat times; a @base that no age could reach then is
- * cut.
+ * Return: @base, doubled for each heat after the first; a @base that no age
+ * could reach then is cut.
  */
 unsigned long policy_delay(unsigned long base, unsigned int heat)
 {
-	return min_t(unsigned long, base, GRANULE_AGE_MAX >> GRANULE_HEAT_MAX) << heat;
+	return min_t(unsigned long, base, GRANULE_AGE_MAX >> GRANULE_HEAT_MAX) <<
+	       (heat ? heat - 1 : 0);
 }
 
 /**
@@ -42,6 +45,14 @@ unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long base)
 	return age < delay ? delay - age : 0;
 }
 
+/* What may go along with a pass that runs anyway. */
+static unsigned long earliest(unsigned long base, unsigned int heat)
+{
+	unsigned long delay = policy_delay(base, heat);
+
+	return delay - delay / 4;
+}
+
 /**
  * policy_due - should a pass that runs now take this granule?
  * @granule: its record
@@ -55,9 +66,7 @@ unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long base)
  */
 bool policy_due(u32 granule, unsigned long now, unsigned long base)
 {
-	unsigned long delay = policy_delay(base, granule_heat(granule));
-
-	return granule_age(granule, now) >= delay - delay / 4;
+	return granule_age(granule, now) >= earliest(base, granule_heat(granule));
 }
 
 static unsigned int cooled(u32 granule, unsigned long now)
@@ -96,17 +105,24 @@ bool policy_reused_soon(u32 granule, unsigned long now)
  * policy_heat_taken - heat of a granule that is being allocated
  * @granule: its record before
  * @now: jiffies
+ * @base: delay of a cold granule
  *
- * Return: One more after a mistake, else what is left after cooling.
+ * Return: More after a mistake: 1 after the first, then as much as it takes
+ * not to make the same again.  Else what is left after cooling.
  */
-unsigned int policy_heat_taken(u32 granule, unsigned long now)
+unsigned int policy_heat_taken(u32 granule, unsigned long now, unsigned long base)
 {
 	unsigned int heat = granule_heat(granule);
+	unsigned long was_free;
 
-	if (granule_kind(granule) == GRANULE_REPORTED &&
-	    policy_reused_soon(granule, now))
-		return min(heat + 1, GRANULE_HEAT_MAX);
-	return cooled(granule, now);
+	if (granule_kind(granule) != GRANULE_REPORTED || !policy_reused_soon(granule, now))
+		return cooled(granule, now);
+	if (!heat)
+		return 1;
+	was_free = policy_delay(base, heat) + granule_age(granule, now);
+	while (heat < GRANULE_HEAT_MAX && earliest(base, heat) <= was_free)
+		heat++;
+	return heat;
 }
 
 /**

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* A reuse within this time of the report means that the report was a mistake. */
-#define POLICY_SOON		(10 * HZ)
+#define POLICY_SOON		(5 * HZ)
 /* Heat falls by one for every such time without a mistake. */
 #define POLICY_COOLING		(30 * HZ)
 /* Crumbs below the threshold wait no longer than this. */
@@ -22,7 +22,7 @@ unsigned long policy_delay(unsigned long base, unsigned int heat);
 bool policy_due(u32 granule, unsigned long now, unsigned long base);
 unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long base);
 unsigned int policy_heat_freed(u32 granule, unsigned long now);
-unsigned int policy_heat_taken(u32 granule, unsigned long now);
+unsigned int policy_heat_taken(u32 granule, unsigned long now, unsigned long base);
 bool policy_reused_soon(u32 granule, unsigned long now);
 unsigned long policy_request_budget(unsigned long free, unsigned long high,
 				    unsigned long block);

@@ -20,7 +20,7 @@ unsigned int page_reporting_order = -1;
 EXPORT_SYMBOL_GPL(page_reporting_order);
 
 /* How long a cold granule stays free before it is reported. */
-unsigned int page_reporting_delay_ms = 1000;
+unsigned int page_reporting_delay_ms = 700;
 
 /* What must wait to be reported before it is worth waking up for. */
 unsigned int page_reporting_threshold_kbytes = 4096;
