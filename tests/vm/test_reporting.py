@@ -129,6 +129,7 @@ def test_shared_host_memory(guest, hold):
     assert_sound(guest, UNIT, "ram0")
 
 
+@pytest.mark.fresh
 @pytest.mark.machine(balloon="free-page-reporting=off")
 def test_no_report_without_the_feature(guest, hold):
     hold(300).free()
