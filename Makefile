@@ -53,11 +53,11 @@ check:
 
 .PHONY: bench bench-quick
 bench:
-	@$(SETUP) build run
+	@$(SETUP) build run bench
 	$(call script,tools/bench/bench)
 
 bench-quick:
-	@$(SETUP) build run
+	@$(SETUP) build run bench
 	$(call script,tools/bench/bench,--quick)
 
 .PHONY: kernel kernel-upstream kernel-debug

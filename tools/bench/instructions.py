@@ -37,7 +37,8 @@ _OWN_QUEUE = "page_reporting"
 Work = collections.namedtuple("Work", "executions instructions")
 
 
-def _events(trace):
+def events(trace):
+    """(process id, time, event, text) of each line of a trace."""
     for line in trace.splitlines():
         match = _LINE.search(line)
         if match:
@@ -51,11 +52,11 @@ def _field(text, name):
 def by_function(trace):
     """What the reporting work functions in a trace cost: {function: Work}."""
     wanted = {_UPSTREAM} | {
-        _field(text, "function") for _, _, event, text in _events(trace)
+        _field(text, "function") for _, _, event, text in events(trace)
         if event == "workqueue_queue_work" and _field(text, "workqueue") == _OWN_QUEUE}
     running, since = {}, {}  # by process id: the function; when it last came on the CPU
     spent, executions = collections.Counter(), collections.Counter()
-    for pid, now, event, text in _events(trace):
+    for pid, now, event, text in events(trace):
         if event == "workqueue_execute_start" and _field(text, "function") in wanted:
             running[pid], since[pid] = _field(text, "function"), now
             executions[running[pid]] += 1
