@@ -69,8 +69,11 @@ def test_guest_in_need_gets_memory_back_at_once(run, boot):
     guest = boot("vm", memory=512)
     daemon = run(preset("wiki-2013-06", hold="30s"))
     daemon.wait_ready(guest.daemon_name)
-    daemon.ctl("inject", "critical", "--count", "2")
-    guest.wait_for(lambda: guest.balloon_actual() == 256 * MIB, 30, "256 MiB")
+    deadline = time.monotonic() + 60
+    while guest.balloon_actual() > 256 * MIB and time.monotonic() < deadline:
+        daemon.ctl("inject", "critical")    # nothing happens while its statistics are old
+        time.sleep(1)
+    assert guest.balloon_actual() <= 256 * MIB
     job = guest.spawn("exec hold --mib 220", 120)
     sign = grown = None
     deadline = time.monotonic() + 60
@@ -146,6 +149,7 @@ def test_guest_that_is_paused_or_stuck(run, boot):
     assert "actual=400" in guest.qmp.human("info balloon")
 
 
+@pytest.mark.long
 def test_only_the_stalled_cgroup_is_asked(group, run, boot, drive):
     """A cgroup whose tasks stall: its guest gives, the stall ends; the other guest stays."""
     other = boot("other", memory=256)
