@@ -20,6 +20,8 @@ import paths
 from guest import Guest
 
 STANDARD = {"memory": 1024}
+# A debug kernel needs most of a minute to boot: one machine for as much as possible.
+STANDARD_DEBUG = {"memory": 1024, "max_memory": 2048, "cmdline": "movablecore=512M"}
 
 
 def pytest_configure(config):
@@ -42,15 +44,15 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("kernel", names)
 
 
+def _kernel(item):
+    return item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
+
+
 def _machine(item):
-    arguments = dict(STANDARD)
+    arguments = dict(STANDARD_DEBUG if _kernel(item) == "debug" else STANDARD)
     for mark in reversed(list(item.iter_markers("machine"))):
         arguments.update(mark.kwargs)
     return arguments
-
-
-def _kernel(item):
-    return item.callspec.params.get("kernel") if hasattr(item, "callspec") else None
 
 
 def _neighbours(item):
@@ -164,16 +166,20 @@ def setting(guest):
 
 
 class Held:
-    """Memory that a program in the guest holds until free()."""
+    """Memory that a program in the guest holds until free().
+
+    A debug kernel needs long for every page it hands out: it takes huge ones.
+    """
 
     def __init__(self, guest, mib, options="", timeout=120):
-        self._guest = guest
-        self.job = guest.spawn(f"exec hold --mib {mib} {options}", timeout + 300)
+        if guest.kernel == "debug" and not options:
+            options = "--huge"
+        self.job = guest.spawn(f"exec hold --mib {mib} {options}")
         guest.wait_for(lambda: "holding" in self.job.output or not self.job.running, timeout,
                        f"hold --mib {mib}")
         assert self.job.running, f"hold --mib {mib}: {self.job.errors or self.job.status}"
 
-    def free(self, timeout=60):
+    def free(self, timeout=300):
         """Returns once the guest has all of it on its free lists."""
         self.job.kill(signal.SIGTERM)
         self.job.check(timeout)

