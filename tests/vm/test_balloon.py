@@ -125,7 +125,8 @@ def test_statistics(guest, hold):
     assert abs(stats["stat-free-memory"] - meminfo["MemFree"]) < 32 * MIB
     assert abs(stats["stat-available-memory"] - meminfo["MemAvailable"]) < 32 * MIB
     held = hold(400)
-    assert stats["stat-free-memory"] - fresh()["stat-free-memory"] > 350 * MIB
+    # What earlier tests had may become free meanwhile.
+    assert stats["stat-free-memory"] - fresh()["stat-free-memory"] > 200 * MIB
     held.free()
     assert fresh()["stat-minor-faults"] > stats["stat-minor-faults"]
     guest.poll_stats(0)

@@ -28,13 +28,14 @@ def dimm_address(guest, dimm):
 @KERNELS
 @HOTPLUG
 def test_plug_use_report_unplug(guest, hold):
+    free_before = guest.meminfo()["MemFree"] // MIB
     dimm = guest.add_dimm(256 * MIB)
     parts = blocks(guest, dimm_address(guest, dimm), 256 * MIB)
     guest.wait_for(lambda: all(guest.exists(part) for part in parts), 30, "the guest sees it")
     for part in parts:
         guest.write(f"{part}/state", "online_movable")
 
-    held = hold(900)  # more than was free without it
+    held = hold(free_before + 60)
     start = time.time()
     held.free()
     guest.wait_for(lambda: total(d for d in guest.discards(start) if d.block == f"{dimm}-mem")
