@@ -26,6 +26,7 @@ class Again(Scenario):
     name = "again"
     title = f"Neighbours of reported memory are freed and merge with it ({FILL} MiB, 4 MiB pieces)"
     repetitions = 1
+    patient = True
     rows = (
         Row("units", "units reported again with no page taken between", "", AtMost(0)),
         Row("reported", "units reported", ""),

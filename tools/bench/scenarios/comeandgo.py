@@ -29,21 +29,24 @@ class ComeAndGo(Scenario):
             workload.quiet(guest)
             job = guest.spawn(f"exec come_and_go --mib {JOB} --rounds {rounds} "
                               f"--gap-ms {self._gap * 1000}")
-            begun = workload.wait_output(guest, job, "start 1")
-            ended = workload.wait_output(guest, job, f"end {rounds}", 60 + 2 * rounds * self._gap)
+            starts = [workload.wait_output(guest, job, f"start {number}\n")
+                      for number in range(1, rounds + 1)]
+            ended = workload.wait_output(guest, job, f"end {rounds}\n")
             job.check(10)
             high = max(sample.charge for sample in guest.samples(ended - 1, ended + 0.1))
             time.sleep(3)  # upstream begins after 2 s
             workload.quiet(guest)
             workload.assert_healthy(guest)
             back = high - guest.charge()
-            between = [d for d in guest.discards(begun) if d.time < ended]
+            gaps = [total(d for d in guest.discards(start) if d.time < end) / MIB
+                    for start, end in zip(starts, starts[1:] + [ended])]
             return {
-                "discarded": total(between) / MIB / (rounds - 1),
+                "discarded": sum(gaps) / (rounds - 1),
+                "gaps": gaps,
                 "t95": workload.time_back(guest, ended, high, back, 0.95),
                 "share": 100 * back / (JOB * MIB),
                 "seconds": workload.number(job.output, "work_ns") / 1e9,
-                "series": workload.lines(guest, begun - 1, zero=begun),
+                "series": workload.lines(guest, starts[0] - 1, zero=starts[0]),
             }
 
 
@@ -53,7 +56,8 @@ class RunTime(Scenario):
     name = "comeandgo-cost"
     title = f"The job of {JOB} MiB with gaps of 3 s: instructions with reporting on and off"
     exact = True
-    repetitions = quick_repetitions = 1
+    repetitions = 1
+    quick_repetitions = 0
     rows = (
         Row("on", "run time, reporting on", "ms"),
         Row("off", "run time, reporting off", "ms"),

@@ -35,7 +35,7 @@ class Instructions(Scenario):
         measures = {}
         for mode in MODES:
             # Reporting needs time to come in the way; without it any time will do.
-            scale = (8 if quick else 64) if mode == "on" else 4
+            scale = (4 if quick else 64) if mode == "on" else 2 if quick else 4
             with workload.start(self, setup, memory=1024, smp=1, icount=ICOUNT,
                                 balloon=f"free-page-reporting={mode}") as guest:
                 guest.spawn(f"sleep {workload.BOOT_REPORTED}").check(120)

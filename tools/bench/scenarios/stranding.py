@@ -19,6 +19,7 @@ class Stranding(Scenario):
     """fill(guest) fills memory and returns a function that frees every other piece."""
 
     memory = 2048
+    patient = True
     others = (COMPACTED, ORDER_4, ORDER_0)
 
     def __init__(self, name, title, fill, quick=0, drive=False):

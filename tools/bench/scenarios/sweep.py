@@ -14,6 +14,7 @@ class Sweep(Scenario):
     title = "Charge by working set, which grows and shrinks"
     axes = ("working set (MiB)", "MiB")
     repetitions = 1
+    patient = True
     rows = (
         Row("slope", "MiB charged for each MiB of working set", "", Between(0.9, 1.1)),
         Row("slope_rss", "MiB of QEMU's RSS for each", "", Between(0.9, 1.1)),
