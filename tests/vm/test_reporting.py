@@ -62,6 +62,7 @@ def test_shared_memory_comes_back(guest, hold):
     comes_back(guest, hold(400, "--shm"), 400)
 
 
+@pytest.mark.fresh  # a balloon's discards are single pages
 @pytest.mark.kernels("overlay", "debug", "upstream")
 def test_every_discard_is_sound(guest, hold):
     comes_back(guest, hold(200, "--huge"), 200)
