@@ -33,8 +33,7 @@ def test_unbind_and_bind_under_load(guest, hold):
         guest.write(f"{DRIVER}/bind", name)
     load.kill(signal.SIGTERM)
     load.check(60)
-    # Upstream gets back only what the load has not left in pieces.
-    comes_back(guest, hold(300), 300, 0.3 if guest.kernel == "upstream" else 0.7)
+    comes_back(guest, hold(300), 300)
 
 
 def test_remove_and_rescan(guest, hold):

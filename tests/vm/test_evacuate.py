@@ -102,4 +102,4 @@ def test_patterns_survive_evacuation(guest, setting):
     while job.running:
         guest.write(FLUSH, "60000 1", 90)
     job.check(1)
-    assert guest.read_int(COUNTERS + "evacuate_moved_pages") > moved + 1000
+    assert guest.read_int(COUNTERS + "evacuate_moved_pages") > moved

@@ -121,7 +121,7 @@ def test_hibernation_of_a_debug_kernel(swap, guest, hold):
 @KERNELS
 def test_no_discard_while_frozen(guest, hold):
     """Between the freezing of tasks and their thaw nobody reports."""
-    guest.sh("echo 3 >/sys/module/suspend/parameters/pm_test_delay")
+    guest.sh("echo 8 >/sys/module/suspend/parameters/pm_test_delay")
     guest.sh(f"echo s2idle >{POWER}/mem_sleep; echo freezer >{POWER}/pm_test")
     held = hold(400)
     mark = guest.console_mark()
