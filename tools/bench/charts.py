@@ -11,7 +11,7 @@ import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot, ticker  # noqa: E402
 
 pyplot.rcParams.update({"font.size": 12, "axes.titlesize": 13, "axes.grid": True,
                         "grid.alpha": 0.3, "savefig.dpi": 110})
@@ -73,6 +73,9 @@ def ratios(results):
               color=[COLOURS["overlay"] if r.met else COLOURS["upstream"] for r in shown])
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
+    for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        ticks(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.tick_params(axis="x", which="both", labelsize=9)
     axes.set_xlabel("overlay / upstream: left of 1 is less (blue: its target is met)")
     axes.set_title("Every row with a target", loc="left")
     return _png(figure)

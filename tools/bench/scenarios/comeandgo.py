@@ -14,6 +14,7 @@ class ComeAndGo(Scenario):
     def __init__(self, gap, rounds, quick=0):
         self.name = f"comeandgo-{gap}s"
         self.title = f"A job of {JOB} MiB comes {rounds} times with gaps of {gap} s"
+        self.repetitions = 3 if quick else 2
         self.quick_repetitions = quick
         self._gap, self._rounds = gap, rounds
         self.rows = (

@@ -20,6 +20,7 @@ class Stranding(Scenario):
 
     memory = 2048
     patient = True
+    repetitions = 2
     others = (COMPACTED, ORDER_4, ORDER_0)
 
     def __init__(self, name, title, fill, quick=0, drive=False):
