@@ -65,11 +65,11 @@ static unsigned long backoff;
 /**
  * reporting_delay - how long a cold granule stays free before it is reported
  *
- * Return: Jiffies, at least 1.
+ * Return: Jiffies; 0 for at once, however hot it is.
  */
 unsigned long reporting_delay(void)
 {
-	return max(msecs_to_jiffies(READ_ONCE(page_reporting_delay_ms)), 1UL);
+	return msecs_to_jiffies(READ_ONCE(page_reporting_delay_ms));
 }
 
 static unsigned long threshold_pages(void)
@@ -107,7 +107,8 @@ static void wake_irq_func(struct irq_work *work)
 	if (!reporting_may_go_on())
 		return;
 	if (READ_ONCE(wake) == WAKE_SOON)
-		reporting_queue(&pass_work, reporting_delay());
+		reporting_queue(&pass_work, max_t(unsigned long, reporting_delay(),
+						  POLICY_MIN_SLEEP));
 	else
 		queue_delayed_work(reporting_wq, &pass_work, POLICY_CRUMBS);
 }

@@ -471,6 +471,7 @@ class Guest:
                          size=size)
         self.qmp.command("device_add", driver="pc-dimm", id=dimm, memdev=f"{dimm}-mem",
                          node=node)
+        self._base(f"{dimm}-mem")  # as long as it is there to be asked for
         return dimm
 
     def remove_dimm(self, dimm, timeout=60):
