@@ -79,18 +79,20 @@ def test_hibernation_without_an_image(guest, hold, level):
         exit $status""")
 
 
+# Tests may run in several processes at a time.
+SWAP = os.path.join(paths.BUILD, "vm", f"test-swap-{os.getpid()}.img")
+SWAP_MACHINE = {"memory": 1024, "restartable": True, "cmdline": "resume=/dev/vda",
+                "drives": [(SWAP, "cache=unsafe")]}
+
+
 @pytest.fixture(scope="module")
 def swap():
     """A sparse disk that two guests in a row may use."""
-    path = os.path.join(paths.made_dir(paths.BUILD, "vm"), "test-swap.img")
-    with open(path, "wb") as f:
+    paths.made_dir(paths.BUILD, "vm")
+    with open(SWAP, "wb") as f:
         f.truncate(1 << 30)
-    yield path
-    os.unlink(path)
-
-
-SWAP_MACHINE = {"memory": 1024, "restartable": True, "cmdline": "resume=/dev/vda",
-                "drives": [(os.path.join(paths.BUILD, "vm", "test-swap.img"), "cache=unsafe")]}
+    yield SWAP
+    os.unlink(SWAP)
 
 
 def hibernate(guest, hold, mode):

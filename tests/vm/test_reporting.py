@@ -81,6 +81,7 @@ def test_nothing_is_lost_over_rounds(guest, hold):
     assert left[-1] - left[0] < 60 * MIB, [f"{charge / MIB:.0f} MiB" for charge in left]
 
 
+@pytest.mark.kernels("overlay")
 @pytest.mark.machine(memory=1024, cmdline=f"{ORDER}=5")
 def test_small_order(guest, hold):
     """Pieces of 256 KiB between used ones are reported at order 5, and none below it."""
