@@ -480,7 +480,6 @@ class Guest:
         self.qmp.command("device_del", id=dimm)
         self.qmp.wait_event("DEVICE_DELETED", timeout, seen)
         self.qmp.command("object-del", id=f"{dimm}-mem")
-        self._bases.pop(f"{dimm}-mem", None)
 
     # --- the kernel log -----------------------------------------------------------
 
