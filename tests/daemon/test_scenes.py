@@ -121,6 +121,7 @@ def test_pulse_squeezes_cache_and_gives_the_size_back(run, boot, drive):
     print(f"charge {before >> 20} -> {guest.charge() >> 20} MiB")
 
 
+@pytest.mark.long
 def test_daemon_restart_keeps_the_target(run, boot):
     guest = boot("vm", memory=512)
     daemon = run(preset("wiki-2013-06"))
