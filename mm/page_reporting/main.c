@@ -58,6 +58,9 @@ static DECLARE_DELAYED_WORK(pass_work, pass_work_func);
 /* What the last pass looked at and left dirty. */
 static unsigned long left_pages;
 
+/* A pass was asked for after the one that runs has begun. */
+static bool kicked;
+
 static unsigned long reported_since_drain;
 static unsigned long last_drain;
 static unsigned long backoff;
@@ -171,6 +174,7 @@ void reporting_kick(void)
 {
 	if (!reporting_may_go_on())
 		return;
+	WRITE_ONCE(kicked, true);
 	WRITE_ONCE(wake, WAKE_SOON);
 	reporting_queue(&pass_work, 0);
 }
@@ -182,6 +186,8 @@ void reporting_kick(void)
  */
 void reporting_wait(void)
 {
+	flush_delayed_work(&pass_work);
+	/* The pass that ran may have put off the one that was asked for. */
 	flush_delayed_work(&pass_work);
 }
 
@@ -217,6 +223,8 @@ static void rearm(const struct pass_result *result)
 	fresh = dirty > result->left_pages ? dirty - result->left_pages : 0;
 	if (fresh)
 		sleep = min(sleep, policy_sleep(fresh, threshold_pages(), base, base));
+	if (READ_ONCE(kicked))
+		sleep = 0;
 	WRITE_ONCE(wake, sleep > base ? WAKE_LATE : WAKE_SOON);
 	reporting_queue(&pass_work, sleep);
 }
@@ -295,6 +303,7 @@ static void pass_work_func(struct work_struct *work)
 	mutex_lock(&reporting_pass_lock);
 	prdev = reporting_device(&err);
 	if (prdev) {
+		WRITE_ONCE(kicked, false);
 		WRITE_ONCE(wake, WAKE_SOON);
 		/* hv_balloon changes the order from within its report(). */
 		result.err = apply_order();
