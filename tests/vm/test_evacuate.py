@@ -11,6 +11,7 @@ EVACUATE = "/proc/sys/vm/page_reporting_evacuate"
 FLUSH = "/proc/sys/vm/page_reporting_flush"
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 OURS = pytest.mark.kernels("overlay", "debug")
+RELEASE = pytest.mark.kernels("overlay")  # the debug kernel has enough to do with the others
 
 
 def start(guest, command, word):
@@ -26,7 +27,7 @@ def end(job):
 
 
 @pytest.mark.better
-@pytest.mark.kernels("overlay", "debug")
+@RELEASE
 @pytest.mark.parametrize("anon", ["", "--anon"])
 def test_pieces_come_back_by_themselves(guest, anon):
     """200 MiB in pieces of 1 MiB are free, none of which is a unit."""
@@ -43,7 +44,7 @@ def test_pieces_come_back_by_themselves(guest, anon):
     assert returned >= 120, f"{returned} of 200 MiB in pieces"
 
 
-@OURS
+@RELEASE
 def test_off_means_none(guest, setting):
     setting(EVACUATE, 0)
     moved = guest.read_int(COUNTERS + "evacuate_moved_pages")
@@ -76,7 +77,7 @@ def test_what_must_stay_stays(guest, how, moves):
     assert said.startswith("0 of") != moves, said
 
 
-@OURS
+@RELEASE
 @pytest.mark.fresh
 def test_page_cache_is_moved_not_dropped(guest):
     """Files of a tmpfs and what was read from them stay; half the files go."""

@@ -55,7 +55,8 @@ def test_killed_flush_leaves_a_healthy_engine(guest, setting, hold):
     high = guest.charge()
     held.free()
     guest.write(FLUSH, 60000)
-    assert high - guest.charge() > 0.9 * 200 * MIB
+    # Not all of it: what it got may lie in units that others are in as well.
+    assert high - guest.charge() > 0.7 * 200 * MIB
 
 
 def test_no_discard_while_paused(guest, setting, hold):

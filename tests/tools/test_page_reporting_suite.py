@@ -1,0 +1,31 @@
+"""The guest tool's own tests, which need no guest: made-up trees, sanitizers, static checks."""
+
+import os
+import re
+import subprocess
+
+import paths
+
+
+def make(target):
+    done = subprocess.run(["make", "-C", paths.GUEST_TOOL, target], capture_output=True,
+                          text=True, timeout=600, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return done.stdout + done.stderr
+
+
+def test_made_up_trees_and_static_checks():
+    assert re.search(r"\d+ passed", make("check"))
+
+
+def test_under_sanitizers():
+    assert re.search(r"\d+ passed", make("asan"))
+
+
+def test_install(tmp_path):
+    for prefix in ("/usr/local", "/opt/other"):
+        done = subprocess.run(["make", "-C", paths.GUEST_TOOL, "install", f"DESTDIR={tmp_path}",
+                               f"PREFIX={prefix}"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert os.access(f"{tmp_path}{prefix}/sbin/page-reporting", os.X_OK)
+        assert os.path.exists(f"{tmp_path}{prefix}/share/man/man8/page-reporting.8")

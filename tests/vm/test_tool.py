@@ -1,0 +1,253 @@
+"""The guest's tool in a guest: its figures are the kernel's, its words are true."""
+
+import json
+import re
+import signal
+
+import pytest
+
+from guest import MIB
+
+pytestmark = pytest.mark.kernels("overlay")
+
+TOOL = "page-reporting"
+OK, FAILED, USAGE, TIMEOUT, NO_DEVICE, PAUSED, PERMISSION, UNSUPPORTED = range(8)
+COUNTERS = "/sys/kernel/mm/page_reporting"
+SYSCTLS = "/proc/sys/vm/page_reporting_"
+PAUSE, DELAY = SYSCTLS + "pause", SYSCTLS + "delay_ms"
+
+
+class Told:
+    def __init__(self, guest, command, timeout):
+        job = guest.spawn(command, timeout)
+        self.status = job.wait()
+        self.out, self.err = job.output, job.errors
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def codes(self):
+        return {reason["code"]: reason for reason in self.json["not_reported"]}
+
+
+@pytest.fixture
+def tool(guest):
+    return lambda arguments, timeout=60: Told(guest, f"{TOOL} {arguments}", timeout)
+
+
+def counters(guest):
+    rows = guest.sh(f"cd {COUNTERS}; grep . *").splitlines()
+    return {name: int(value) for name, value in (row.split(":") for row in rows)}
+
+
+def test_status_has_the_kernels_figures(guest, tool, hold, setting):
+    hold(200).free()
+    guest.quiet()
+    setting(PAUSE, 1)  # so that nothing changes meanwhile
+    before = counters(guest)
+    told = tool("status --json")
+    after = counters(guest)
+    assert told.status == OK
+    seen = told.json["counters"]
+    assert set(seen) == set(before)
+    assert all(before[name] <= seen[name] <= after[name] or before[name] >= seen[name] >= after[name]
+               for name in before)
+    assert seen["reported_bytes_total"] == before["reported_bytes_total"] > 200 * MIB
+    knobs = told.json["knobs"]
+    for name in ("order", "delay_ms", "pause", "evacuate"):
+        assert knobs[name] == guest.read_int(SYSCTLS + name)
+    assert knobs["threshold_bytes"] == 1024 * guest.read_int(SYSCTLS + "threshold_kbytes")
+
+
+def test_status_names_the_device(tool):
+    device = tool("status --json").json["device"]
+    assert device["driver"] == "virtio_balloon" and device["ready"]
+    assert device["features"]["free-page-reporting"]
+    assert not device["features"]["deflate-on-oom"]
+    assert device["balloon"] == {"actual_bytes": 0, "target_bytes": 0, "state": "idle"}
+
+
+def test_what_waits_and_why(guest, tool, hold, setting):
+    """Young at first; all of it is the host's after a flush."""
+    tool("flush")
+    setting(DELAY, 600000)
+    hold(300).free()
+    waiting = tool("status --json").json["waiting_bytes"]
+    assert 250 * MIB < waiting < 400 * MIB
+    found = tool("status --json").codes
+    assert ("young" in found) != ("hot" in found)
+    assert found.get("young", found.get("hot"))["bytes"] > 250 * MIB
+    told = tool("flush")
+    assert told.status == OK and "MiB in" in told.out
+    assert tool("status --json").json["waiting_bytes"] < 16 * MIB
+
+
+def test_flush_is_the_hosts_word(guest, tool, hold, setting):
+    setting(DELAY, 600000)
+    held = hold(300)
+    high = guest.charge()
+    held.free()
+    assert tool("flush --timeout 60000").status == OK
+    assert high - guest.charge() > 0.9 * 300 * MIB
+
+
+def test_flush_makes_whole_what_is_in_pieces(guest, tool, setting):
+    """--compact: every other MiB of a file system is removed, and comes back all the same."""
+    setting(SYSCTLS + "evacuate", 0)
+    guest.sh("mkdir -p /tmp/pieces; mount -t tmpfs pieces /tmp/pieces; cd /tmp/pieces; "
+             "for i in $(seq 300); do head -c 1048576 /dev/zero >$i; done", 120)
+    try:
+        guest.sh("cd /tmp/pieces; rm -f $(seq 1 2 300)")
+        tool("flush")
+        plain = tool("residual --json").json["parts"]["free_too_small"]
+        told = tool("flush --compact --timeout 60000", 120)
+        assert told.status == OK, told.err
+        assert tool("residual --json").json["parts"]["free_too_small"] < plain - 50 * MIB
+    finally:
+        guest.sh("umount /tmp/pieces")
+
+
+def test_flush_while_paused(tool, setting):
+    setting(PAUSE, 1)
+    told = tool("flush")
+    assert told.status == PAUSED and told.err.count("\n") == 1 and "paused" in told.err
+    assert set(tool("status --json").codes) == {"paused"}
+    doctor = tool("doctor")
+    assert doctor.status == FAILED and "BAD   paused:" in doctor.out
+
+
+def test_flush_out_of_time(guest, tool, hold, setting):
+    """A millisecond is not enough for the drain that a flush begins with."""
+    setting(DELAY, 600000)
+    for _ in range(10):
+        hold(300).free()
+        told = tool("flush --timeout 1")
+        if told.status == TIMEOUT:
+            break
+    assert told.status == TIMEOUT and "it goes on" in told.err
+    assert tool("flush --timeout 60000").status == OK
+
+
+@pytest.mark.parametrize("timeout", ["0", "600001", "x"])
+def test_flush_with_a_bad_timeout(guest, tool, timeout):
+    before = guest.read_int(f"{COUNTERS}/flushes")
+    assert tool(f"flush --timeout {timeout}").status == USAGE
+    assert guest.read_int(f"{COUNTERS}/flushes") == before
+
+
+def test_unprivileged(guest):
+    """Anybody may look; only root may flush."""
+    def as_nobody(arguments):
+        return Told(guest, f"su nobody -s /bin/sh -c '{TOOL} {arguments}'", 60)
+
+    told = as_nobody("flush")
+    assert told.status == PERMISSION and "root" in told.err
+    for arguments in ("status", "residual", "watch -n 1", "doctor -s 0"):
+        told = as_nobody(arguments)
+        assert told.status == OK, told.err
+
+
+@pytest.mark.machine(balloon=None)
+def test_without_a_device(tool):
+    assert tool("flush").status == NO_DEVICE
+    assert set(tool("status --json").codes) == {"no-device"}
+    doctor = tool("doctor")
+    assert doctor.status == FAILED and "BAD   no-device:" in doctor.out
+
+
+@pytest.mark.machine(balloon="free-page-reporting=off")
+def test_not_offered(tool):
+    assert tool("flush").status == NO_DEVICE
+    assert set(tool("status --json").codes) == {"not-negotiated"}
+    assert "BAD   not-negotiated:" in tool("doctor").out
+
+
+@pytest.mark.machine(cmdline="page_poison=1")
+def test_page_poison(tool):
+    """QEMU takes the reports and does nothing: only someone who knows that can tell."""
+    told = tool("status --json")
+    assert told.json["device"]["features"]["page-poison"]
+    assert set(told.codes) == {"poison"}
+
+
+@pytest.mark.machine(cmdline="init_on_free=1", balloon="free-page-reporting=on,page-poison=off")
+def test_no_page_poison_offered(tool):
+    assert set(tool("status --json").codes) == {"poison"}
+
+
+def test_doctor_is_content(tool):
+    told = tool("doctor --seconds 1")
+    assert told.status == OK, told.out
+    assert "ok    free memory is reported to virtio" in told.out
+    assert "ok    the host answers" in told.out
+
+
+def residual(tool):
+    told = tool("residual --json")
+    assert told.status == OK
+    found = told.json
+    parts, twice = found["parts"], found["counted_twice_bytes"]
+    assert sum(parts.values()) - twice == found["held_bytes"]
+    assert found["held_bytes"] == found["total_bytes"] - found["reported_bytes"]
+    assert twice < 8 * MIB
+    return found
+
+
+def test_residual_finds_what_is_held(guest, tool, hold):
+    """Each kind of memory shows up where it belongs, and nowhere else."""
+    guest.quiet()
+    empty = residual(tool)
+    assert empty["total_bytes"] == guest.meminfo()["MemTotal"]
+    held = hold(200)
+    now = residual(tool)
+    assert abs(now["parts"]["anonymous"] - empty["parts"]["anonymous"] - 200 * MIB) < 8 * MIB
+    assert abs(now["parts"]["other"] - empty["parts"]["other"]) < 8 * MIB
+    held.free()
+    guest.sh("head -c 104857600 /dev/zero >/tmp/hundred")
+    tool("flush")
+    now = residual(tool)
+    guest.sh("rm /tmp/hundred")
+    assert abs(now["parts"]["shared"] - empty["parts"]["shared"] - 100 * MIB) < 8 * MIB
+    assert now["parts"]["free_not_yet"] < 16 * MIB
+
+
+@pytest.mark.machine(balloon="free-page-reporting=on,deflate-on-oom=on")
+def test_residual_knows_the_balloon(guest, tool):
+    before = residual(tool)
+    size = guest.balloon_actual()
+    guest.set_balloon(size - 200 * MIB)
+    guest.wait_for(lambda: guest.balloon_actual() == size - 200 * MIB, 60, "the balloon inflates")
+    now = residual(tool)
+    guest.set_balloon(size)
+    assert now["parts"]["balloon"] == 200 * MIB and before["parts"]["balloon"] == 0
+    assert abs(now["parts"]["other"] - before["parts"]["other"]) < 8 * MIB
+
+
+def test_watch(guest, hold, setting):
+    setting(DELAY, 0)
+    job = guest.spawn(f"exec {TOOL} watch --interval 200")
+    guest.wait_for(lambda: job.output.count("\n") > 3, 20, "lines of page-reporting watch")
+    before = job.output.count("\n")
+    hold(200).free()
+    guest.quiet()
+    job.kill(signal.SIGTERM)
+    job.wait(20)
+    lines = job.output.splitlines()
+    assert len(lines) > before and lines[0].split()[:3] == ["time", "free", "host"]
+    reported = [re.split(r"  +", line.strip())[5] for line in lines[1:]]
+    assert any(float(text.split()[0]) > 1 for text in reported if text.endswith("MiB")), lines
+
+
+@pytest.mark.kernels("upstream")
+def test_upstream_is_refused_clearly(guest, tool):
+    for command in ("status", "flush", "watch", "doctor"):
+        told = tool(command)
+        assert told.status == UNSUPPORTED, command
+        assert "no flush" in told.err + told.out
+    told = tool("status --json").json
+    assert told["device"]["features"]["free-page-reporting"] and told["engine"] == "upstream"
+    told = tool("residual --json").json
+    assert told["reported_bytes"] is None
+    assert sum(told["parts"].values()) - told["counted_twice_bytes"] == told["held_bytes"]
