@@ -37,27 +37,27 @@ def _libraries(program):
     return sorted(set(re.findall(r"(/\S+) \(0x", listing)))
 
 
-def _sources():
-    return [os.path.join(paths.TOOLS, "agent.c")] + sorted(
+def _programs():
+    """Each program's name and sources."""
+    single = [os.path.join(paths.TOOLS, "agent.c")] + sorted(
         glob.glob(os.path.join(paths.GUEST_PROGRAMS, "*.c")))
+    programs = {os.path.splitext(os.path.basename(source))[0]: [source] for source in single}
+    programs["page-reporting"] = sorted(glob.glob(os.path.join(paths.GUEST_TOOL, "*.c")))
+    return programs
 
 
-def _headers():
-    return sorted(glob.glob(os.path.join(paths.GUEST_PROGRAMS, "*.h")))
-
-
-def _compile(source):
+def _compile(name, sources):
     """Compiles one program unless it is newer than all it is made of."""
-    name = os.path.splitext(os.path.basename(source))[0]
     program = os.path.join(paths.made_dir(paths.GUEST, "bin"), name)
-    inputs = [source, __file__] + _headers()
+    headers = glob.glob(os.path.join(os.path.dirname(sources[0]), "*.h"))
+    inputs = [*sources, __file__, *headers]
     if (os.path.exists(program)
             and os.path.getmtime(program) > max(os.path.getmtime(i) for i in inputs)):
         return program
     print(f"guest: compiling {name}")
-    done = subprocess.run(CC + ["-o", program, source, "-lpthread"], capture_output=True, text=True)
+    done = subprocess.run(CC + ["-o", program, *sources, "-lpthread"], capture_output=True, text=True)
     if done.returncode:
-        raise RootError(f"cannot compile {os.path.relpath(source, paths.TOP)}:\n{done.stderr}")
+        raise RootError(f"cannot compile {name}:\n{done.stderr}")
     if done.stderr:
         print(done.stderr, end="")
     return program
@@ -95,7 +95,7 @@ def build():
     busybox = _tool("busybox")
     stress_ng = _tool("stress-ng")
     libraries = _libraries(stress_ng)
-    programs = [_compile(source) for source in _sources()]
+    programs = [_compile(name, sources) for name, sources in _programs().items()]
     init = os.path.join(paths.TOOLS, "init")
     fingerprint = _fingerprint(
         [busybox, stress_ng, init, __file__, cpio.__file__] + libraries + programs)

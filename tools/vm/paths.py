@@ -10,6 +10,7 @@ VARIANTS = ("overlay", "upstream", "debug")
 
 GUEST = os.path.join(BUILD, "guest")  # initramfs and what it is made of
 GUEST_PROGRAMS = os.path.join(TOP, "tests", "guest")
+GUEST_TOOL = os.path.join(TOP, "tools", "page-reporting")
 RUNS = os.path.join(BUILD, "vm")  # a directory of logs for each guest started
 
 
