@@ -73,8 +73,10 @@ patch:
 .PHONY: install
 install:
 	@$(SETUP) tools
-	@$(MAKE) --no-print-directory -C tools/autoballoon install \
-		$(if $(DESTDIR),DESTDIR='$(DESTDIR)') $(if $(PREFIX),PREFIX='$(PREFIX)')
+	@for tool in autoballoon page-reporting; do \
+		$(MAKE) --no-print-directory -C tools/$$tool install \
+			$(if $(DESTDIR),DESTDIR='$(DESTDIR)') $(if $(PREFIX),PREFIX='$(PREFIX)') || exit; \
+	done
 
 .PHONY: clean
 clean:
