@@ -84,6 +84,7 @@ def test_pause_survives_suspend(guest, setting, hold):
     assert not guest.discards(start)
 
 
+@pytest.mark.kernels("overlay")
 @pytest.mark.machine(balloon="free-page-reporting=off")
 def test_flush_without_a_device(guest):
     with pytest.raises(CommandError, match="No such device"):

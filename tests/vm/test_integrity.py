@@ -1,5 +1,7 @@
 """Memory in use keeps its contents while free memory beside it is taken away."""
 
+import shlex
+import signal
 import time
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from discards import total
 from guest import MIB
 
+VM = "/proc/sys/vm/"
 DELAY = "/proc/sys/vm/page_reporting_delay_ms"
 ORDER = "/sys/module/page_reporting/parameters/page_reporting_order"
 KERNELS = pytest.mark.kernels("overlay", "debug", "upstream")
@@ -15,12 +18,15 @@ KERNELS = pytest.mark.kernels("overlay", "debug", "upstream")
 def keep_patterns(guest, mib, seconds):
     """Patterns must survive, and there must have been something to survive."""
     mib //= guest.patience  # a debug kernel's pages take so long to come and go
+    wanted = 200 * MIB // guest.patience
     start = time.time()
-    print(guest.sh(f"patterns --mib {mib} --seconds {seconds} --jobs 2 --quiet-ms 200", 300))
-    discarded = total(guest.discards(start))
-    # A debug kernel may not come to it in the time; KUnit and other tests do there.
-    wanted = 200 * MIB if guest.kernel != "debug" else 0
-    assert discarded >= wanted, f"only {discarded / MIB:.0f} MiB discarded meanwhile"
+    job = guest.spawn(f"exec patterns --mib {mib} --seconds 0 --jobs 2 --quiet-ms 200")
+    guest.wait_for(lambda: not job.running or (time.time() - start > seconds and
+                                               total(guest.discards(start)) >= wanted),
+                   120, f"discards of {wanted // MIB} MiB beside what is in use")
+    if job.running:
+        job.kill(signal.SIGTERM)
+    print(job.check(120))
 
 
 @KERNELS
@@ -63,3 +69,37 @@ def test_live_data_for_minutes(guest, setting):
     if guest.kernel != "upstream":
         setting(DELAY, 0)
     keep_patterns(guest, 600, 180)
+
+
+# All that moves, takes or gives memory, again and again beside the patterns.
+TROUBLE = (
+    f"while :; do echo '60000 1' >{VM}page_reporting_flush; sleep 0.1; done 2>/dev/null",
+    f"while :; do echo 1 >{VM}page_reporting_pause; sleep 0.5; "
+    f"echo 0 >{VM}page_reporting_pause; sleep 3; done",
+    f"while :; do echo 1 >{VM}compact_memory; sleep 1; done",
+    "stress-ng --quiet --vm 1 --vm-bytes 96M --fork 1 --shm 1 --shm-objs 4 --numa 1 --timeout 0",
+)
+
+
+@pytest.mark.long
+@pytest.mark.fresh
+@pytest.mark.kernels("debug", "overlay")
+@pytest.mark.machine(memory=1280, numa=[640, 640], max_memory=None, cmdline="")
+@pytest.mark.parametrize("order", [0, 9])
+def test_live_data_amid_all_trouble(guest, setting, order):
+    setting(ORDER, order)
+    setting(DELAY, 0)
+    counters = "/sys/kernel/mm/page_reporting/"
+    jobs = [guest.spawn(f"exec sh -c {shlex.quote(script)}") for script in TROUBLE]
+    patterns = guest.spawn("exec patterns --mib 200 --seconds 300 --jobs 2 --quiet-ms 200")
+    guest.wait_for(lambda: not patterns.running, 360, "the patterns' end")
+    running = [job.running for job in jobs]
+    for job in jobs:
+        job.kill()
+    guest.write(VM + "page_reporting_pause", 0)
+    guest.write(VM + "page_reporting_flush", "60000 1", 90)
+    print(patterns.check(1), *(f"{name}: {guest.read(counters + name)}" for name in (
+        "flushes", "evacuated", "evacuate_moved_pages", "reported_bytes_total")), sep="\n")
+    assert all(running), "what makes trouble has ended by itself"
+    assert guest.read_int(counters + "flushes") > 10
+    assert guest.read_int(counters + "evacuate_moved_pages") > 0

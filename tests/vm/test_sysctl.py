@@ -39,6 +39,7 @@ def test_sysctl_and_parameter_are_one(guest, setting, name):
     assert guest.read_int(VM + name) == 8
 
 
+@pytest.mark.kernels("overlay")
 @pytest.mark.machine(cmdline="page_reporting.page_reporting_order=8 "
                              "page_reporting.page_reporting_delay_ms=300")
 def test_command_line(guest):
