@@ -36,6 +36,12 @@ struct block {
 	unsigned int order;
 };
 
+/* How long the granules of an element have been free, in jiffies. */
+struct ages {
+	unsigned long youngest;
+	unsigned long oldest;
+};
+
 /**
  * struct request - free memory on its way to the host
  * @prdev: the device that takes it
@@ -54,6 +60,7 @@ struct block {
  * @elem_pages: pages of the last element
  * @end_pfn: page frame after the last element
  * @nr_poisoned: poisoned pages in the system before anything was isolated
+ * @ages: of each element; kept only while the element's tracepoint is on
  * @sgl: what the device gets
  * @block: what goes back to the allocator
  */
@@ -74,6 +81,7 @@ struct request {
 	unsigned long elem_pages;
 	unsigned long end_pfn;
 	long nr_poisoned;
+	struct ages ages[PAGE_REPORTING_CAPACITY];
 	struct scatterlist sgl[PAGE_REPORTING_CAPACITY];
 	struct block block[REQUEST_BLOCKS];
 };
@@ -171,7 +179,7 @@ static bool request_add(struct request *rq, unsigned long pfn, unsigned int orde
 	}
 
 	if (!join) {
-		rq->nr_elements++;
+		rq->ages[rq->nr_elements++] = (struct ages){ GRANULE_AGE_MAX, 0 };
 		rq->elem_pages = 0;
 		rq->end_pfn = pfn;
 	}
@@ -184,6 +192,20 @@ static bool request_add(struct request *rq, unsigned long pfn, unsigned int orde
 	rq->nr_pages += nr;
 	rq->budget -= nr;
 	return true;
+}
+
+/* Take note of how long the granules of the last block have been free. */
+static void note_ages(struct request *rq, struct granule_table *table,
+		      unsigned long first, unsigned long nr)
+{
+	struct ages *ages = &rq->ages[rq->nr_elements - 1];
+	unsigned long i, age;
+
+	for (i = first; i < first + nr; i++) {
+		age = granule_age(table->granule[i], jiffies);
+		ages->youngest = min(ages->youngest, age);
+		ages->oldest = max(ages->oldest, age);
+	}
 }
 
 static void put_block(unsigned long pfn, unsigned int order)
@@ -221,10 +243,13 @@ static void take_due(struct request *rq, struct granule_map *map,
 		put_block(pfn, order);
 	} else if (order == map->order ||
 		   (nr_due == nr && 1UL << order <= rq->budget)) {
-		if (request_add(rq, pfn, order))
-			granule_set_range(pfn, order, GRANULE_FLIGHT);
-		else
+		if (!request_add(rq, pfn, order)) {
 			put_block(pfn, order);
+			return;
+		}
+		if (trace_page_reporting_element_enabled())
+			note_ages(rq, table, first, nr);
+		granule_set_range(pfn, order, GRANULE_FLIGHT);
 	} else {
 		take_due(rq, map, table, pfn, order - 1);
 		take_due(rq, map, table, pfn + (1UL << (order - 1)), order - 1);
@@ -439,7 +464,9 @@ static int send(struct request *rq)
 	if (trace_page_reporting_element_enabled())
 		for (i = 0; i < rq->nr_elements; i++)
 			trace_page_reporting_element(page_to_pfn(sg_page(&rq->sgl[i])),
-						     rq->sgl[i].length >> PAGE_SHIFT);
+						     rq->sgl[i].length >> PAGE_SHIFT,
+						     rq->ages[i].youngest,
+						     rq->ages[i].oldest);
 	trace_page_reporting_request(rq->nr_elements, rq->nr_pages);
 
 	sg_mark_end(&rq->sgl[rq->nr_elements - 1]);

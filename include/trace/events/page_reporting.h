@@ -42,19 +42,29 @@ TRACE_EVENT(page_reporting_pass_end,
 		  __entry->nr_pages, __entry->dirty, __entry->next_ms, __entry->err)
 );
 
-/* One element of a request: a range of free memory on its way to the host. */
+/*
+ * One element of a request: a range of free memory on its way to the host.  The
+ * ages are those of the granule in it that was freed last and of the one that was
+ * freed first; what lay on per-CPU lists counts as freed a delay ago.
+ */
 TRACE_EVENT(page_reporting_element,
-	TP_PROTO(unsigned long pfn, unsigned long nr_pages),
-	TP_ARGS(pfn, nr_pages),
+	TP_PROTO(unsigned long pfn, unsigned long nr_pages, unsigned long youngest,
+		 unsigned long oldest),
+	TP_ARGS(pfn, nr_pages, youngest, oldest),
 	TP_STRUCT__entry(
 		__field(unsigned long, pfn)
 		__field(unsigned long, nr_pages)
+		__field(unsigned int, youngest_ms)
+		__field(unsigned int, oldest_ms)
 	),
 	TP_fast_assign(
 		__entry->pfn = pfn;
 		__entry->nr_pages = nr_pages;
+		__entry->youngest_ms = jiffies_to_msecs(youngest);
+		__entry->oldest_ms = jiffies_to_msecs(oldest);
 	),
-	TP_printk("pfn=0x%lx nr_pages=%lu", __entry->pfn, __entry->nr_pages)
+	TP_printk("pfn=0x%lx nr_pages=%lu youngest_ms=%u oldest_ms=%u", __entry->pfn,
+		  __entry->nr_pages, __entry->youngest_ms, __entry->oldest_ms)
 );
 
 TRACE_EVENT(page_reporting_request,
