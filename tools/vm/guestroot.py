@@ -6,35 +6,17 @@ archive after the other.
 """
 
 import glob
-import hashlib
 import os
-import re
-import shutil
 import subprocess
 
 import cpio
+import inputs
 import paths
+from inputs import RootError, libraries
 
 INITRAMFS = os.path.join(paths.GUEST, "initramfs.cpio.gz")
 MAX_BYTES = 25 << 20
 CC = ["gcc", "-O2", "-Wall", "-Wextra", "-static", "-s"]
-
-
-class RootError(Exception):
-    """The guest's root cannot be built; the message is for the user."""
-
-
-def _tool(name):
-    path = shutil.which(name)
-    if not path:
-        raise RootError(f"{name} is missing: run tools/vm/setup run")
-    return os.path.realpath(path)
-
-
-def _libraries(program):
-    """The shared libraries of a program and its loader, by the paths it looks for them."""
-    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    return sorted(set(re.findall(r"(/\S+) \(0x", listing)))
 
 
 def _programs():
@@ -50,9 +32,9 @@ def _compile(name, sources):
     """Compiles one program unless it is newer than all it is made of."""
     program = os.path.join(paths.made_dir(paths.GUEST, "bin"), name)
     headers = glob.glob(os.path.join(os.path.dirname(sources[0]), "*.h"))
-    inputs = [*sources, __file__, *headers]
+    parts = [*sources, __file__, *headers]
     if (os.path.exists(program)
-            and os.path.getmtime(program) > max(os.path.getmtime(i) for i in inputs)):
+            and os.path.getmtime(program) > max(os.path.getmtime(part) for part in parts)):
         return program
     print(f"guest: compiling {name}")
     done = subprocess.run(CC + ["-o", program, *sources, "-lpthread"], capture_output=True, text=True)
@@ -63,43 +45,21 @@ def _compile(name, sources):
     return program
 
 
-def _fingerprint(files):
-    digest = hashlib.sha256()
-    for path in files:
-        status = os.stat(path)
-        digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-def _write(path, data):
-    new = f"{path}.{os.getpid()}"  # others may build at the same time
-    with open(new, "wb") as f:
-        f.write(data)
-    os.replace(new, path)
-
-
-def _up_to_date(target, fingerprint):
-    stamp = target + ".stamp"
-    return (os.path.exists(target) and os.path.exists(stamp)
-            and paths.first_line(stamp) == fingerprint)
-
-
-def _finish(target, fingerprint, data):
-    _write(target, data)
-    _write(target + ".stamp", fingerprint.encode() + b"\n")
-    print(f"guest: {os.path.relpath(target, paths.TOP)}, {len(data) / 2**20:.1f} MiB")
+def _finish(target, stamp, data):
+    inputs.write(target, data)
+    inputs.made(target, stamp)
 
 
 def build():
     """Brings the initramfs up to date and returns its path."""
-    busybox = _tool("busybox")
-    stress_ng = _tool("stress-ng")
-    libraries = _libraries(stress_ng)
+    busybox = inputs.tool("busybox")
+    stress_ng = inputs.tool("stress-ng")
+    needed = libraries(stress_ng)
     programs = [_compile(name, sources) for name, sources in _programs().items()]
     init = os.path.join(paths.TOOLS, "init")
-    fingerprint = _fingerprint(
-        [busybox, stress_ng, init, __file__, cpio.__file__] + libraries + programs)
-    if _up_to_date(INITRAMFS, fingerprint):
+    stamp = inputs.fingerprint([busybox, stress_ng, init, __file__, inputs.__file__, cpio.__file__]
+                               + needed + programs)
+    if inputs.up_to_date(INITRAMFS, stamp):
         return INITRAMFS
 
     root = cpio.Archive()
@@ -117,14 +77,14 @@ def build():
         if applet != "busybox":
             root.symlink(f"bin/{applet}", "busybox")
     root.copy(stress_ng, "usr/bin/stress-ng", 0o755)
-    for library in libraries:
+    for library in needed:
         root.copy(library, library, 0o755)
     for program in programs:
         root.copy(program, f"usr/bin/{os.path.basename(program)}", 0o755)
     data = root.pack()
     if len(data) > MAX_BYTES:
         raise RootError(f"initramfs is {len(data) >> 20} MiB, more than {MAX_BYTES >> 20}")
-    _finish(INITRAMFS, fingerprint, data)
+    _finish(INITRAMFS, stamp, data)
     return INITRAMFS
 
 
@@ -135,11 +95,11 @@ def for_kernel(image):
         return INITRAMFS
     variant = os.path.basename(os.path.dirname(image))
     target = os.path.join(paths.GUEST, f"initramfs-{variant}.cpio.gz")
-    fingerprint = _fingerprint([INITRAMFS] + files)
-    if not _up_to_date(target, fingerprint):
+    stamp = inputs.fingerprint([INITRAMFS] + files)
+    if not inputs.up_to_date(target, stamp):
         archive = cpio.Archive()
         for name in files:
             archive.copy(name, os.path.join("lib/modules", os.path.basename(name)), 0o644)
         with open(INITRAMFS, "rb") as f:
-            _finish(target, fingerprint, f.read() + archive.pack())
+            _finish(target, stamp, f.read() + archive.pack())
     return target
