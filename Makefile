@@ -73,7 +73,7 @@ patch:
 .PHONY: install
 install:
 	@$(SETUP) tools
-	@for tool in autoballoon page-reporting; do \
+	@for tool in autoballoon page-reporting perf-scripts; do \
 		$(MAKE) --no-print-directory -C tools/$$tool install \
 			$(if $(DESTDIR),DESTDIR='$(DESTDIR)') $(if $(PREFIX),PREFIX='$(PREFIX)') || exit; \
 	done
