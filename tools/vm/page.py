@@ -25,7 +25,7 @@ code { background: #f3f3f3; padding: 0 0.2em; overflow-wrap: anywhere }
 @media print {
   @page { margin: 2cm }
   body { font-size: 11pt; padding: 0; max-width: none }
-  img { max-height: 13cm; width: auto; max-width: 100%; margin: 0 auto }
+  img { max-height: 10cm; width: auto; max-width: 100%; margin: 0 auto }
   figure, table, tr { break-inside: avoid }
 }
 """
