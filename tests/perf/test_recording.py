@@ -2,17 +2,21 @@
 
 import base64
 import json
+import os
+import re
 import signal
 import zlib
 
 import pytest
 
+import paths
 from guest import MIB
 
 pytestmark = pytest.mark.xdist_group("perf")  # one guest and one recording for all
 
 NAMES = ("page-reporting-latency", "page-reporting-refaults", "page-reporting-map",
          "balloon-pressure", "page-reporting-top")
+GUIDE = os.path.join(paths.TOP, "Documentation", "admin-guide", "mm", "page_reporting.rst")
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 PAUSE = "/proc/sys/vm/page_reporting_pause"
 FLUSH = "/proc/sys/vm/page_reporting_flush"
@@ -245,3 +249,22 @@ def test_latency_is_live(guest):
     guest.write(FLUSH, 20000)
     guest.sh("touch /tmp/flushed")
     assert "Report to acknowledgement" in job.check(60)
+
+
+def test_commands_of_the_guide(guest):
+    """Each block of perf commands as it is written there, but for a shorter time.
+
+    With a pipe for its output perf would write the recording there.
+    """
+    with open(GUIDE) as f:
+        blocks = re.findall(r"(?:^    perf .*\n)+", f.read(), re.M)
+    assert len(blocks) == 3
+    jobs = []
+    for block in blocks:
+        block = re.sub(r"sleep \d+", "sleep 0.5", block)
+        block = block.replace("script page-reporting-top", "script page-reporting-top --count 1")
+        place = f"/tmp/guide-{len(jobs)}"
+        jobs.append(guest.spawn(f"mkdir {place}; cat >{place}/block <<'END'\ncd {place}\n{block}"
+                                f"END\n/mnt/enter sh -e {place}/block >{place}/out", 120))
+    for job in jobs:
+        job.check()
