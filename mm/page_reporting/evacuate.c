@@ -184,11 +184,28 @@ static unsigned int movable_pages(struct page *page)
 	return folio_nr_pages(folio) - folio_page_idx(folio, page);
 }
 
+/* Is a unit, or the larger block that it is a part of, free? */
+static bool unit_is_free(unsigned long start)
+{
+	unsigned int order;
+
+	for (order = pageblock_order; order <= MAX_PAGE_ORDER; order++) {
+		struct page *head = pfn_to_page(ALIGN_DOWN(start, 1UL << order));
+
+		if (PageBuddy(head) && buddy_order_unsafe(head) >= order)
+			return true;
+	}
+	return false;
+}
+
 /* Free pages of a unit, or EVACUATE_LEAVE.  Without locks: a good guess. */
 static u16 look_at_unit(unsigned long start)
 {
 	unsigned int i = 0, nr, nr_free = 0;
 	struct page *page;
+
+	if (unit_is_free(start))
+		return pageblock_nr_pages;
 
 	if (get_pageblock_migratetype(pfn_to_page(start)) != MIGRATE_MOVABLE)
 		return EVACUATE_LEAVE;
@@ -200,11 +217,8 @@ static u16 look_at_unit(unsigned long start)
 		if (PageLRU(page)) {
 			nr = movable_pages(page);
 		} else if (PageBuddy(page)) {
-			unsigned int order = buddy_order_unsafe(page);
-
-			if (order >= pageblock_order)
-				return pageblock_nr_pages;
-			nr = 1 << order;
+			nr = 1 << min_t(unsigned int, buddy_order_unsafe(page),
+					pageblock_order);
 			nr_free += nr;
 		} else if (page_ref_count(page) || PageReserved(page) || PageHWPoison(page)) {
 			/* The kernel's own, a balloon's, or not on an LRU list yet. */
