@@ -9,6 +9,8 @@ from framework import AtMost, Ratio, Row, Scenario
 from workload import BOOT_REPORTED, GIB, ICOUNT, MIB
 
 FILL = 1024  # MiB
+# Freed memory does not stay on the CPU's own list, where no hook sees it.
+SHORT_LISTS = "echo 100000 >/proc/sys/vm/percpu_pagelist_high_fraction"
 
 
 class PerGib(Scenario):
@@ -17,13 +19,23 @@ class PerGib(Scenario):
     exact = True
     repetitions = quick_repetitions = 1
     rows = (
-        Row("reporting", "instructions per GiB reported", "M/GiB", Ratio(0.25)),
+        Row("reporting", "instructions per GiB, nothing on the CPU's own list", "M/GiB",
+            Ratio(0.25)),
+        Row("default", "the same, and the overlay brings that list's pages, too", "M/GiB"),
         Row("evacuation", "evacuation and its looking around in that minute", "M"),
         Row("reported", "reported", "MiB"),
     )
 
     def run(self, setup, quick):
+        # To free what lies on a CPU's list costs more than to report all the rest;
+        # upstream leaves it there, and with the guest.
+        measures = self._cost(setup)
+        measures["reporting"] = self._cost(setup, SHORT_LISTS)["default"]
+        return measures
+
+    def _cost(self, setup, prepare=":"):
         with workload.start(self, setup, memory=2048, smp=1, icount=ICOUNT) as guest:
+            guest.sh(prepare)
             guest.spawn(f"sleep {BOOT_REPORTED * 4}").check(120)
             begun = time.time()
             output = guest.spawn(f"""
@@ -38,7 +50,7 @@ class PerGib(Scenario):
             workload.assert_healthy(guest)
             reported = total(guest.discards(begun))
             reporting, evacuation = instructions.split(output)
-            return {"reporting": reporting / 1e6 / (reported / GIB),
+            return {"default": reporting / 1e6 / (reported / GIB),
                     "evacuation": evacuation / 1e6, "reported": reported / MIB}
 
 
@@ -71,8 +83,7 @@ class PassCost(Scenario):
     def _cost(self, setup, gib):
         """Instructions in thousands, and MiB reported, for each free."""
         with workload.start(self, setup, memory=1024 * gib, smp=1, icount=ICOUNT) as guest:
-            # Free huge pages must not stay on the CPU's own list, where nobody sees them.
-            guest.write("/proc/sys/vm/percpu_pagelist_high_fraction", 100000)
+            guest.sh(SHORT_LISTS)
             guest.spawn(f"sleep {BOOT_REPORTED * 4}").check(120)
             begun = time.time()
             # Between two, longer than what the overlay takes for reuse that is too soon.
