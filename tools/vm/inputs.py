@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 
 import paths
 
@@ -38,7 +39,8 @@ def fingerprint(files):
 
 def write(path, data):
     """Writes a file as a whole or not at all."""
-    new = f"{path}.{os.getpid()}"  # others may build at the same time
+    # Others, and other threads, may build at the same time.
+    new = f"{path}.{os.getpid()}.{threading.get_ident()}"
     with open(new, "wb") as f:
         f.write(data)
     os.replace(new, path)
