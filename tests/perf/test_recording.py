@@ -23,6 +23,9 @@ FLUSH = "/proc/sys/vm/page_reporting_flush"
 BALLOON = "/sys/bus/virtio/devices/virtio*/balloon/"
 RECORDING = "/tmp/perf.data"
 LENT = 368 * MIB  # of the guest's 768, at the balloon's largest
+# The recording begins before the first look at the counters and ends after the last, and
+# though reporting is paused, programs take memory meanwhile.
+STRAY = 32  # granules
 EVENTS = "-e 'page_reporting:*' -e 'virtio_balloon:*' -e cpu-clock/period=500000000/"
 
 
@@ -176,15 +179,16 @@ def test_nothing_cold_is_reported_before_its_time(session, figures):
 
 def test_refaults_are_all_there(session, figures):
     found, counted = figures("page-reporting-refaults"), session.counted
-    assert found["granules"] == counted["reused"] > 100
-    assert found["soon"] == counted["reused_soon"]
+    assert counted["reused"] > 100
+    assert counted["reused"] <= found["granules"] <= counted["reused"] + STRAY
+    assert counted["reused_soon"] <= found["soon"] <= counted["reused_soon"] + STRAY
     assert found["reported_bytes"] == counted["reported_bytes_total"]
 
 
 def test_map_ends_where_the_engine_does(session, figures):
     found, counted = figures("page-reporting-map"), session.counted
     gained = found["at_end"]["reported_bytes"] - found["at_begin"]["reported_bytes"]
-    assert gained == counted["reported_bytes"]
+    assert 0 <= counted["reported_bytes"] - gained <= STRAY * found["unit_bytes"]
     assert found["evacuated_units"] == counted["evacuated"]
     assert found["moved_pages"] == counted["evacuate_moved_pages"]
     assert max(row["reported_bytes"] for row in found["rows"]) > 250 * MIB
@@ -195,8 +199,9 @@ def test_top_adds_up(session, on_host):
     screens = [json.loads(line) for line in lines]
     total, counted = screens[-1]["total"], session.counted
     assert len(screens) > 3
+    assert counted["reused"] <= total["reused"] <= counted["reused"] + STRAY
     for name, counter in (("requests", "requests"), ("bytes", "reported_bytes_total"),
-                          ("reused", "reused"), ("passes", "passes"), ("flushes", "flushes")):
+                          ("passes", "passes"), ("flushes", "flushes")):
         assert total[name] == counted[counter] == sum(s["interval"][name] for s in screens), name
 
 
