@@ -113,7 +113,8 @@ class Idle(Scenario):
     minutes = 10
     rows = (
         Row("switches", "context switches a minute", "1/min", Ratio(1.01)),
-        Row("interrupts", "interrupts a minute", "1/min", Ratio(1.01)),
+        # How many timers share a tick depends on when each was set: more or less by chance.
+        Row("interrupts", "interrupts a minute", "1/min", Ratio(1.05)),
         Row("discards", "discards in ten minutes", ""),
     )
 
