@@ -70,15 +70,15 @@ def test_status_names_the_device(tool):
 
 
 def test_what_waits_and_why(guest, tool, hold, setting):
-    """Young at first; all of it is the host's after a flush."""
+    """Young, or hot by what other tests did; all of it is the host's after a flush."""
     tool("flush")
     setting(DELAY, 600000)
     hold(300).free()
     waiting = tool("status --json").json["waiting_bytes"]
-    assert 250 * MIB < waiting < 400 * MIB
+    assert 200 * MIB < waiting < 400 * MIB
     found = tool("status --json").codes
-    assert ("young" in found) != ("hot" in found)
-    assert found.get("young", found.get("hot"))["bytes"] > 250 * MIB
+    assert ("young" in found) != ("young-or-hot" in found)
+    assert found.get("young", found.get("young-or-hot"))["bytes"] > 200 * MIB
     told = tool("flush")
     assert told.status == OK and "MiB in" in told.out
     assert tool("status --json").json["waiting_bytes"] < 16 * MIB
@@ -183,6 +183,17 @@ def test_doctor_is_content(tool):
     assert told.status == OK, told.out
     assert "ok    free memory is reported to virtio" in told.out
     assert "ok    the host answers" in told.out
+
+
+@pytest.mark.fresh
+def test_doctor_finds_heat(guest, tool, hold):
+    """A job that comes and goes and needs most of the memory: it waits, and one is told why."""
+    for _ in range(5):
+        hold(700).free()
+        guest.quiet(1.2)
+    hold(700).free()
+    told = tool("doctor --seconds 2")  # longer than the delay, what a job spares is cold
+    assert told.status == OK and re.search(r"^note  hot: \d{3}\.\d MiB", told.out, re.M), told.out
 
 
 def residual(tool):

@@ -108,7 +108,7 @@ static void check_waiting(const struct snapshot *first, const struct snapshot *l
 	human_bytes(text, waited);
 	if (engine->delay_ms.known && seconds * 1000 < engine->delay_ms.n)
 		say("note", "young: %s wait for their time (vm.page_reporting_delay_ms)", text);
-	else if (!grown(first, last, REPORTED_BYTES_TOTAL))
+	else
 		say("note", "hot: %s wait longer than the delay, for such memory was needed again soon after it was reported; flush takes it",
 		    text);
 }

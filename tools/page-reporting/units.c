@@ -33,9 +33,9 @@ static const char *human_us(char *buf, uint64_t us)
 	if (us < 1000)
 		snprintf(buf, HUMAN_SIZE, "%" PRIu64 " us", us);
 	else if (us < 1000 * 1000)
-		snprintf(buf, HUMAN_SIZE, "%.1f ms", (double)us / 1e3);
+		snprintf(buf, HUMAN_SIZE, "%.4g ms", (double)us / 1e3);
 	else
-		snprintf(buf, HUMAN_SIZE, "%.1f s", (double)us / 1e6);
+		snprintf(buf, HUMAN_SIZE, "%.4g s", (double)us / 1e6);
 	return buf;
 }
 

@@ -114,7 +114,7 @@ static void waiting(const struct snapshot *shot, struct reasons *reasons)
 	human(delay, UNIT_US, (struct number){ .known = engine->delay_ms.known,
 					       .n = mul_sat(engine->delay_ms.n, 1000) });
 	if (soon->known && soon->n)
-		add(reasons, "hot", false, shot->waiting,
+		add(reasons, "young-or-hot", false, shot->waiting,
 		    "not free for vm.page_reporting_delay_ms (%s) yet, or hot: %" PRIu64
 		    " granules were needed again within 5 s of a report, and such wait longer",
 		    delay, soon->n);

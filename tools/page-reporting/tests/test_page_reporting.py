@@ -93,14 +93,14 @@ def test_nothing_is_wrong(tree):
     assert "the host has all that is free" in run(tree, "status").out
 
 
-def test_waiting_is_young_then_hot(tree):
+def test_waiting_is_young_or_hot(tree):
     found = codes(tree)
     assert found["young"]["bytes"] == WHOLE - 600 * MIB
     assert found["too-small"]["bytes"] == PIECES
     assert found["per-cpu"]["bytes"] == 2 * MIB
     tree.counter("reused_soon", 55)
     found = codes(tree)
-    assert "young" not in found and "55 granules" in found["hot"]["text"]
+    assert "young" not in found and "55 granules" in found["young-or-hot"]["text"]
 
 
 def test_too_little_to_wake_for(tree):
