@@ -13,9 +13,13 @@ the time:
 Free memory is seen when it is reported, and then it is known since when it was free.
 So what was neither reported nor allocated after its report while this was recorded
 stays blank, such as memory that was in use all the time; and what was freed but not yet
-reported at the end looks as if it were still in use.  Address ranges of 1 GiB and more
-of which nothing is known are left out.
+reported at the end looks as if it were still in use.  When reporting starts anew, as
+after a change of vm.page_reporting_order, all free memory counts as freed then.
+
+Address ranges of 1 GiB and more of which nothing is known are left out.
 """
+
+import bisect
 
 from pagereporting import figures as fig
 from pagereporting import report
@@ -62,44 +66,35 @@ class Map(report.Report):
         self.moved += fields["moved"]
 
     def figures(self):
+        page = self.options.page_size
         history = History(self.events, self.end)
-        places = Places(history.units(), history.unit * self.options.page_size)
-        columns = max(1, min(self.options.columns, places.count))
+        places = Places(history.known(), page)
+        columns = max(1, min(self.options.columns, places.pages // history.unit))
+        width = places.pages / columns  # pages
         rows = max(1, self.options.rows)
         length = (self.end - history.begin) / rows or 1.0
-        weights = [[{} for _ in range(columns)] for _ in range(rows)]
-        for state, begin, end, unit in history.spans:
-            column = places.index(unit) * columns // places.count
-            first = (begin - history.begin) / length
-            last = (end - history.begin) / length
-            for row in range(int(first), min(rows, int(last) + 1)):
-                part = min(last, row + 1) - max(first, row)
-                cell = weights[row][column]
-                cell[state] = cell.get(state, 0.0) + part
-        # How many units are in a column, and which is the first.
-        units = [0] * columns
-        firsts = [None] * columns
-        for number in range(places.count):
-            column = number * columns // places.count
-            units[column] += 1
-            if firsts[column] is None:
-                firsts[column] = places.address(number)
-        unit_bytes = history.unit * self.options.page_size
-        return {"seconds": self.end, "begin": history.begin, "unit_bytes": unit_bytes,
+        grid = Grid(rows, columns)
+        for state, begin, end, pfn, end_pfn in history.spans:
+            first = places.position(pfn) / width
+            last = first + (end_pfn - pfn) / width
+            for column in range(int(first), min(columns, int(last) + 1)):
+                grid.add(state, column, (min(last, column + 1) - max(first, column)) * width,
+                         (begin - history.begin) / length, (end - history.begin) / length)
+        cells = grid.cells()
+        return {"seconds": self.end, "begin": history.begin, "unit_bytes": history.unit * page,
                 "states": {BLANK: "unknown", **STATES},
-                "at_begin": {"reported_bytes": history.reported_before * unit_bytes},
-                "at_end": {f"{name}_bytes": history.count(state) * unit_bytes
+                "at_begin": {"reported_bytes": history.reported_before * page},
+                "at_end": {f"{name}_bytes": history.pages(state) * page
                            for state, name in STATES.items()},
                 "evacuated_units": self.evacuated, "moved_pages": self.moved,
-                "addresses": firsts,
-                "end_address": places.address(places.count - 1) + unit_bytes,
+                "addresses": [places.address(int(column * width)) for column in range(columns)],
+                "end_address": places.address(places.pages - 1) + page,
                 "rows": [{"seconds": history.begin + number * length,
-                          "cells": "".join(_most(cell, units[column])
-                                           for column, cell in enumerate(row)),
-                          **{f"{name}_bytes": round(unit_bytes * sum(
-                              cell.get(state, 0.0) for cell in row))
+                          "cells": "".join(_most(cell, width) for cell in row),
+                          **{f"{name}_bytes": round(page * sum(cell.get(state, 0.0)
+                                                               for cell in row))
                              for state, name in STATES.items()}}
-                         for number, row in enumerate(weights)]}
+                         for number, row in enumerate(cells)]}
 
     def text(self, figures):
         if not self.events:
@@ -156,103 +151,153 @@ class Map(report.Report):
         return figure
 
 
-def _most(cell, units):
-    """The state that most of a cell was in; units: how many units it stands for."""
-    known = sum(cell.values())
+class Grid:
+    """Pages in each state, for each place on average over its time."""
+
+    def __init__(self, rows, columns):
+        self._rows = rows
+        # Of each column and state: what a row adds, and what each from there on has.
+        self._columns = [{} for _ in range(columns)]
+
+    def add(self, state, column, pages, begin, end):
+        """Pages of a column are in a state between two points, in rows."""
+        once, on = self._columns[column].setdefault(
+            state, ([0.0] * (self._rows + 1), [0.0] * (self._rows + 1)))
+        first, last = int(begin), min(self._rows, int(end))
+        if first >= last:
+            once[first] += pages * (end - begin)
+        else:
+            once[first] += pages * (first + 1 - begin)
+            on[first + 1] += pages
+            on[last] -= pages
+            once[last] += pages * (end - last)
+
+    def cells(self):
+        """By row and column: {state: pages}."""
+        cells = [[{} for _ in self._columns] for _ in range(self._rows)]
+        for number, column in enumerate(self._columns):
+            for state, (once, on) in column.items():
+                standing = 0.0
+                for row in range(self._rows):
+                    standing += on[row]
+                    cells[row][number][state] = standing + once[row]
+        return cells
+
+
+def _most(cell, pages):
+    """The state that most of a place was in; pages: all it has."""
     state = max(cell, key=cell.get, default=BLANK)
-    return BLANK if not cell or units - known > cell[state] else state
+    return BLANK if not cell or pages - sum(cell.values()) > cell[state] else state
 
 
 class History:
-    """What each unit was and when: spans of (state, begin, end, unit).
-
-    A unit is the largest piece of memory that all events are about as a whole.
-    """
+    """What memory was and when: spans of (state, begin, end, first page, page after)."""
 
     def __init__(self, events, end):
         self.spans = []
-        self.reported_before = 0  # units that were at the host when the recording began
+        self.reported_before = 0  # pages that were at the host when the recording began
         self.begin = max(-LEAD, min([0.0] + [time - age for time, what, _, _, age in events
                                              if what == "element"]))
-        self._now = {}  # unit: (state, since)
+        # Ranges, each up to the next: where they begin, and (state, since) or None.
+        self._starts = [0]
+        self._now = [None]
         grain = 0
         for _, _, pfn, pages, _ in events:
             grain |= pfn | pages
-        self.unit = grain & -grain or 1  # pages
+        self.unit = grain & -grain or 1  # pages of the largest piece that no event divides
         self._replay(events)
-        for unit, (state, since) in self._now.items():
-            self._span(state, since, end, unit)
+        for pfn, end_pfn, now in self._ranges():
+            self._span(now[0], now[1], end, pfn, end_pfn)
 
-    def units(self):
-        return sorted(self._now)
+    def _ranges(self):
+        """(first page, page after, (state, since)) of what is known at the end."""
+        for pfn, end_pfn, now in zip(self._starts, self._starts[1:], self._now):
+            if now:
+                yield pfn, end_pfn, now
 
-    def count(self, state):
-        """Units that are in a state at the end."""
-        return sum(now == state for now, _ in self._now.values())
+    def known(self):
+        """(first page, page after) of each range of which something is known."""
+        return [(pfn, end_pfn) for pfn, end_pfn, _ in self._ranges()]
 
-    def _span(self, state, begin, end, unit):
+    def pages(self, state):
+        """How many pages are in a state at the end."""
+        return sum(end_pfn - pfn for pfn, end_pfn, now in self._ranges() if now[0] == state)
+
+    def _span(self, state, begin, end, pfn, end_pfn):
         if end > begin:
-            self.spans.append((state, begin, end, unit))
+            self.spans.append((state, begin, end, pfn, end_pfn))
 
-    def _change(self, unit, time, state, since=None, before=IN_USE):
-        """A unit is in a state from now on.
+    def _split(self, pfn):
+        """Has a range begin at a page; returns its number."""
+        at = bisect.bisect_left(self._starts, pfn)
+        if at == len(self._starts) or self._starts[at] != pfn:
+            self._starts.insert(at, pfn)
+            self._now.insert(at, self._now[at - 1])
+        return at
 
-        since: from when on it was in before, if that is known; else it stays what it was
+    def _change(self, pfn, pages, time, state, since=None, before=IN_USE):
+        """Memory is in a state from now on.
+
+        since: from when on it was in before, if that is known; else it stays what it
+        was, or was in before if nothing is known of it
         """
-        was, begin = self._now.get(unit, (before if since is None else IN_USE, self.begin))
-        if since is not None:
-            middle = min(max(since, begin), time)
-            self._span(was, begin, middle, unit)
-            was, begin = before, middle
-        self._span(was, begin, time, unit)
-        self._now[unit] = (state, time)
+        first = self._split(pfn)
+        last = self._split(pfn + pages)
+        bounds = self._starts[first:last + 1]
+        for begin_pfn, end_pfn, now in zip(bounds, bounds[1:], self._now[first:last]):
+            was, begin = now or (before if since is None else IN_USE, self.begin)
+            if not now and before == REPORTED:
+                self.reported_before += end_pfn - begin_pfn
+            if since is not None:
+                middle = min(max(since, begin), time)
+                self._span(was, begin, middle, begin_pfn, end_pfn)
+                was, begin = before, middle
+            self._span(was, begin, time, begin_pfn, end_pfn)
+        self._starts[first:last] = [pfn]
+        self._now[first:last] = [(state, time)]
 
     def _replay(self, events):
         flight = []
         for time, what, pfn, pages, age in events:
-            units = range(pfn // self.unit, (pfn + pages) // self.unit)
             if what == "element":
-                for unit in units:
-                    self._change(unit, time, FLIGHT, since=time - age, before=DIRTY)
-                flight += units
+                self._change(pfn, pages, time, FLIGHT, since=time - age, before=DIRTY)
+                flight.append((pfn, pages))
             elif what in ("done", "error"):
-                for unit in flight:
-                    self._change(unit, time, REPORTED if what == "done" else DIRTY)
+                for sent in flight:
+                    self._change(*sent, time, REPORTED if what == "done" else DIRTY)
                 flight = []
             elif what == "reuse":
-                for unit in units:
-                    self.reported_before += unit not in self._now
-                    self._change(unit, time, IN_USE, before=REPORTED)
+                self._change(pfn, pages, time, IN_USE, before=REPORTED)
             elif what == "in_use":
-                self._change(pfn // self.unit, time, IN_USE)
+                self._change(pfn, self.unit, time, IN_USE)
 
 
 class Places:
-    """Units by address, without large ranges of which nothing is known."""
+    """Memory by address, without large ranges of which nothing is known."""
 
-    def __init__(self, units, unit_bytes):
-        self._per_section = max(1, SECTION // unit_bytes)
-        self._unit_bytes = unit_bytes
-        sections = sorted({unit // self._per_section for unit in units})
-        shown = sections[:1]
+    def __init__(self, known, page_size):
+        self._page_size = page_size
+        self._section = max(1, SECTION // page_size)  # pages
+        sections = sorted({section for pfn, end_pfn in known
+                           for section in range(pfn // self._section,
+                                                -(-end_pfn // self._section))})
+        shown = sections[:1] or [0]
         for section in sections[1:]:
             first = shown[-1] + 1
             shown += range(first if section - first < HOLE else section, section + 1)
         self._shown = shown
         self._number = {section: number for number, section in enumerate(shown)}
-        self.count = max(1, len(shown) * self._per_section)
+        self.pages = len(shown) * self._section
 
-    def index(self, unit):
-        """Number of a unit among those that are shown."""
-        section, offset = divmod(unit, self._per_section)
-        return self._number[section] * self._per_section + offset
+    def position(self, pfn):
+        """Where a page is among those that are shown."""
+        section, offset = divmod(pfn, self._section)
+        return self._number[section] * self._section + offset
 
-    def address(self, number):
-        """Address of the unit with a number."""
-        if not self._shown:
-            return 0
-        section, offset = divmod(number, self._per_section)
-        return (self._shown[section] * self._per_section + offset) * self._unit_bytes
+    def address(self, position):
+        """Address of the page that is there."""
+        number, offset = divmod(position, self._section)
+        return (self._shown[number] * self._section + offset) * self._page_size
 
 
 if __name__ == "__main__":
