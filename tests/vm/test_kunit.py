@@ -27,15 +27,36 @@ def cases(log):
     return found
 
 
-@pytest.mark.kernels("debug")
-@pytest.mark.machine(memory=1024, balloon=None, cmdline="kunit.enable=1")
-def test_kunit(guest, record_case):
-    """Without a balloon, for the suites bring a device of their own."""
+# A balloon that misbehaves is told so, by the core and by the driver.
+BROKEN = r"virtio_balloon virtio\d+: .*(queue broken|the device is broken)"
+
+
+def record(guest, record_case):
+    """Passes each case on; returns the names of the suites."""
     found = cases(guest.console())
     for name, error in found:
         record_case(name, error)
-    suites = {name.split(".")[0] for name, _ in found}
-    assert any(suite.startswith("page_reporting") for suite in suites), suites
+    return {name.split(".")[0] for name, _ in found}
+
+
+@pytest.mark.kernels("debug")
+@pytest.mark.machine(memory=1024, balloon=None, cmdline="kunit.enable=1")
+def test_kunit(guest, record_case, allow_dmesg):
+    """Without a balloon, for the suites bring a device of their own."""
+    allow_dmesg.append(BROKEN)
+    suites = record(guest, record_case)
+    for start in ("page_reporting", "virtio_balloon_device", "virtio_balloon_misbehaving"):
+        assert any(suite.startswith(start) for suite in suites), suites
+
+
+@pytest.mark.kernels("debug")
+@pytest.mark.machine(memory=1024, balloon=None,
+                     cmdline="kunit.enable=1 kunit.filter_glob=virtio_balloon_device page_poison=1")
+def test_kunit_with_poison(guest, record_case, allow_dmesg):
+    """The balloon where the contents of free pages matter: it does other things then."""
+    allow_dmesg.append(BROKEN)
+    suites = record(guest, lambda name, error: record_case(f"{name} (page_poison)", error))
+    assert suites == {"virtio_balloon_device"}
 
 
 def test_parser():

@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * KUnit tests of the driver with a device that does all as it should: what
+ * virtio 1.2, section 5.5, asks of a driver.  See virtio_balloon-conformance.rst for
+ * which statement is tested where.
+ *
+ * Much of what a driver must not do is seen by the software device itself, which
+ * fails the test; here the situations are made in which it could happen.
+ */
+#include <linux/balloon_compaction.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/poison.h>
+
+#include "softdev_kunit.h"
+
+/* Features */
+
+static bool contents_matter(void)
+{
+	return want_init_on_free() || page_poisoning_enabled_static();
+}
+
+static void features_must_tell_host(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_TELL);
+
+	KUNIT_EXPECT_TRUE(test, virtio_has_feature(&dev->vdev, VIRTIO_BALLOON_F_MUST_TELL_HOST));
+}
+
+static void features_page_poison(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_POISON);
+	u32 expected = want_init_on_free() ? 0 : 0x01010101U * PAGE_POISON;
+
+	KUNIT_EXPECT_EQ(test, virtio_has_feature(&dev->vdev, VIRTIO_BALLOON_F_PAGE_POISON),
+			contents_matter());
+	if (contents_matter())
+		KUNIT_EXPECT_EQ(test, le32_to_cpu(dev->config.poison_val), expected);
+}
+
+static void features_reporting(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_REPORTING);
+
+	KUNIT_EXPECT_EQ(test, virtio_has_feature(&dev->vdev, VIRTIO_BALLOON_F_REPORTING),
+			!contents_matter());
+}
+
+static void features_of_the_ring(struct kunit *test)
+{
+	const u64 fine = F_MODERN | F_TELL | F_STATS | F_LENT | F_HINTS;
+	struct softdev *dev = softdev_start(test, fine | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
+					    BIT_ULL(VIRTIO_F_ACCESS_PLATFORM));
+
+	KUNIT_EXPECT_EQ(test, dev->vdev.features, fine);
+	softdev_resize(dev, SOFTDEV_SOME);
+}
+
+/* All that a legacy device does otherwise: native byte order, garbage as lengths. */
+static void legacy_device(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	u16 tag;
+
+	dev->used_len = 0xdeadbeef;
+	softdev_start(test, F_TELL | F_STATS | F_LENT | F_HINTS);
+	KUNIT_EXPECT_FALSE(test, virtio_has_feature(&dev->vdev, VIRTIO_F_VERSION_1));
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_resize(dev, 17);
+
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_STATS)));
+	softdev_answer(dev, SOFTDEV_STATS);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_taken(dev, SOFTDEV_STATS) == 2));
+	tag = virtio16_to_cpu(&dev->vdev, dev->stats[0].tag);
+	KUNIT_EXPECT_LT(test, tag, VIRTIO_BALLOON_S_NR);
+
+	softdev_command(dev, 1000);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	KUNIT_EXPECT_EQ(test, dev->ids[0], 1000U);
+	KUNIT_EXPECT_EQ(test, dev->ids[1], (u32)VIRTIO_BALLOON_CMD_ID_STOP);
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+}
+
+/* Inflating and deflating */
+
+static void size_follows_the_target(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+
+	dev->one_way = true;
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_resize(dev, SOFTDEV_SOME + 1);
+	softdev_resize(dev, 1);
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_resize(dev, 0);
+}
+
+static void size_target_before_the_driver(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	softdev_target(dev, SOFTDEV_SOME);
+	softdev_start(test, F_MODERN | F_STATS | F_HINTS);
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
+static void inflated_pages_wait_for_the_answer(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	softdev_target(dev, SOFTDEV_SOME);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) >= 2));
+	KUNIT_EXPECT_TRUE(test, list_empty(&vb->pages.pages));
+
+	/* Nobody gets them back now: not in need, and not because the host says so. */
+	KUNIT_EXPECT_EQ(test, balloon_relieve(vb, SOFTDEV_SOME, HZ / 20), 0UL);
+	softdev_target(dev, 0);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(READ_ONCE(vb->size.target) == 0));
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_DEFLATE), 0UL);
+	KUNIT_EXPECT_EQ(test, softdev_pages_touched(dev), 0UL);
+
+	softdev_release(dev, SOFTDEV_INFLATE);
+	softdev_expect_size(dev, 0);
+	KUNIT_EXPECT_GE(test, softdev_taken(dev, SOFTDEV_DEFLATE), 2UL);
+}
+
+static void deflated_pages_wait_for_the_answer(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_TELL | F_LENT);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_DEFLATE, true);
+	KUNIT_EXPECT_EQ(test, softdev_oom(dev), 0UL);
+
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_DEFLATE) == 3));
+	KUNIT_EXPECT_EQ(test, softdev_pages_touched(dev), 0UL);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&vb->nr_pages), SOFTDEV_SOME);
+	softdev_release(dev, SOFTDEV_DEFLATE);
+	softdev_expect_size(dev, 0);
+}
+
+static void deflated_pages_are_used_at_once(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_DEFLATE, true);
+	KUNIT_EXPECT_EQ(test, softdev_oom(dev), SOFTDEV_SOME);
+
+	/* All the same the host is told. */
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_DEFLATE) == 3));
+	KUNIT_EXPECT_TRUE(test, softdev_wait(!softdev_actual(dev)));
+	softdev_release(dev, SOFTDEV_DEFLATE);
+	softdev_expect_size(dev, 0);
+}
+
+/* Without DEFLATE_ON_OOM nothing is taken back, whatever happens to the guest. */
+static void pages_are_the_hosts(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	KUNIT_EXPECT_EQ(test, softdev_oom(dev), 0UL);
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_DEFLATE), 0UL);
+	softdev_expect_size(dev, SOFTDEV_SOME);
+
+	/* Nor does the end of the driver change that, until the reset. */
+	softdev_unplug(dev);
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_DEFLATE), 0UL);
+}
+
+/* Migration */
+
+#ifdef CONFIG_BALLOON_COMPACTION
+/* What page migration does with one page of the balloon. */
+static int migrate_one(struct softdev *dev)
+{
+	struct balloon_dev_info *info = &softdev_balloon(dev)->pages;
+	struct page *page, *newpage = balloon_page_alloc();
+	int err;
+
+	if (!newpage)
+		return -ENOMEM;
+
+	spin_lock_irq(&info->pages_lock);
+	page = list_first_entry(&info->pages, struct page, lru);
+	get_page(page);
+	spin_unlock_irq(&info->pages_lock);
+
+	lock_page(page);
+	balloon_mops.isolate_page(page, 0);
+	lock_page(newpage);
+	err = balloon_mops.migrate_page(newpage, page, MIGRATE_SYNC);
+	unlock_page(newpage);
+	if (err)
+		balloon_mops.putback_page(page);
+	unlock_page(page);
+
+	put_page(page);
+	put_page(newpage);
+	return err;
+}
+
+static void migration_gives_one_and_takes_one(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_TELL);
+	unsigned long given, taken;
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	given = softdev_taken(dev, SOFTDEV_INFLATE);
+	taken = softdev_taken(dev, SOFTDEV_DEFLATE);
+
+	KUNIT_EXPECT_EQ(test, migrate_one(dev), 0);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_taken(dev, SOFTDEV_DEFLATE) == taken + 1));
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_INFLATE), given + 1);
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
+static void migrated_page_waits_for_the_answer(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_TELL);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_DEFLATE, true);
+	KUNIT_EXPECT_EQ(test, migrate_one(dev), 0);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_DEFLATE) == 1));
+	KUNIT_EXPECT_EQ(test, softdev_pages_touched(dev), 0UL);
+	softdev_release(dev, SOFTDEV_DEFLATE);
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
+static void migration_does_not_wait_for_ever(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	KUNIT_EXPECT_NE(test, migrate_one(dev), 0);
+	KUNIT_EXPECT_EQ(test, softdev_pages_touched(dev), 0UL);
+
+	/* The page that was to be the new one is one more in the balloon, for a while. */
+	softdev_release(dev, SOFTDEV_INFLATE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_taken(dev, SOFTDEV_DEFLATE)));
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+#endif
+
+/* Statistics */
+
+static void stats_one_buffer_of_one_kind(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_STATS);
+	unsigned long asked;
+
+	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_STATS)));
+	KUNIT_EXPECT_GT(test, dev->nr_stats, 4);
+	for (asked = 1; asked < 20; asked++) {
+		softdev_answer(dev, SOFTDEV_STATS);
+		KUNIT_ASSERT_TRUE(test,
+				  softdev_wait(softdev_taken(dev, SOFTDEV_STATS) == asked + 1));
+		if (asked == 10)
+			softdev_resize(dev, SOFTDEV_SOME);
+	}
+	KUNIT_EXPECT_EQ(test, softdev_held(dev, SOFTDEV_STATS), 1);
+}
+
+static void stats_not_without_request(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_STATS);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	int i;
+
+	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_STATS)));
+	for (i = 0; i < 10; i++) {
+		/* As an interrupt line that is shared: vring_interrupt() would see through it. */
+		balloon_stats_request(vb->stats.vq);
+		flush_work(&vb->stats.work);
+		flush_work(&dev->work);
+	}
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_STATS), 1UL);
+}
+
+/* Hinting */
+
+static void hints_begin_and_end_with_an_id(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_HINTS);
+
+	softdev_command(dev, 7);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	KUNIT_EXPECT_EQ(test, dev->ids[0], 7U);
+	KUNIT_EXPECT_EQ(test, dev->ids[1], (u32)VIRTIO_BALLOON_CMD_ID_STOP);
+	KUNIT_EXPECT_GT(test, dev->nr_hints, 0UL);
+	KUNIT_EXPECT_GT(test, READ_ONCE(softdev_balloon(dev)->hints.nr_blocks), 0UL);
+
+	/* The same id again is no new command. */
+	softdev_command(dev, 7);
+	softdev_finish_work(dev);
+	flush_delayed_work(&softdev_balloon(dev)->hints.work);
+	flush_work(&dev->work);
+	KUNIT_EXPECT_EQ(test, dev->nr_ids, 2);
+
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+	KUNIT_EXPECT_EQ(test, dev->nr_ids, 2);
+}
+
+/* A device that is slow, so that there is something left to stop. */
+static unsigned long begin_slow_hints(struct kunit *test, struct softdev *dev, u32 id)
+{
+	dev->ring_size = 8;
+	softdev_start(test, F_MODERN | F_HINTS);
+	softdev_hold(dev, SOFTDEV_HINTS, true);
+	softdev_command(dev, id);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_HINTS) >= 6));
+	KUNIT_EXPECT_EQ(test, dev->nr_ids, 1);
+	return dev->nr_hints;
+}
+
+static void hints_stop(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	unsigned long hints = begin_slow_hints(test, dev, 2);
+
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_STOP);
+	softdev_finish_work(dev);
+	/* There is room for more now. */
+	softdev_release(dev, SOFTDEV_HINTS);
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	KUNIT_EXPECT_EQ(test, dev->ids[1], (u32)VIRTIO_BALLOON_CMD_ID_STOP);
+	KUNIT_EXPECT_EQ(test, dev->nr_hints, hints);
+
+	/* A stop is no end: the blocks are held until that comes. */
+	KUNIT_EXPECT_FALSE(test, softdev_hints_settled(dev));
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+}
+
+static void hints_done(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	unsigned long hints = begin_slow_hints(test, dev, 2);
+
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	softdev_finish_work(dev);
+	softdev_release(dev, SOFTDEV_HINTS);
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_ids == 2 && softdev_hints_settled(dev)));
+	KUNIT_EXPECT_EQ(test, dev->nr_hints, hints);
+}
+
+static void hints_follow_a_new_id(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	begin_slow_hints(test, dev, 3);
+	softdev_command(dev, 2);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	softdev_release(dev, SOFTDEV_HINTS);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 4));
+	KUNIT_EXPECT_EQ(test, dev->ids[1], (u32)VIRTIO_BALLOON_CMD_ID_STOP);
+	KUNIT_EXPECT_EQ(test, dev->ids[2], 2U);
+	KUNIT_EXPECT_EQ(test, dev->ids[3], (u32)VIRTIO_BALLOON_CMD_ID_STOP);
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+}
+
+static void hints_are_released_in_need(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_HINTS);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	unsigned long blocks, freed;
+
+	softdev_command(dev, 7);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	blocks = READ_ONCE(vb->hints.nr_blocks);
+	KUNIT_ASSERT_GT(test, blocks, 0UL);
+
+	freed = softdev_oom(dev);
+	KUNIT_EXPECT_GT(test, freed, 0UL);
+	KUNIT_EXPECT_LE(test, READ_ONCE(vb->hints.nr_blocks),
+			blocks - freed / MAX_ORDER_NR_PAGES);
+}
+
+/* Of the pages of some large blocks that are wanted zeroed, how many are not? */
+static unsigned int not_zero(unsigned int blocks)
+{
+	unsigned int i, bad = 0;
+	struct page *page;
+	LIST_HEAD(pages);
+
+	for (; blocks; blocks--) {
+		page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_NORETRY | __GFP_NOWARN,
+				   MAX_PAGE_ORDER);
+		if (!page)
+			break;
+		list_add(&page->lru, &pages);
+		for (i = 0; i < MAX_ORDER_NR_PAGES; i++)
+			bad += !!*(u64 *)page_address(page + i);
+	}
+	softdev_free_memory(&pages);
+	return bad;
+}
+
+static void hinted_memory_is_like_any_other(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	dev->scribble = true;
+	softdev_start(test, F_MODERN | F_HINTS);
+	softdev_command(dev, 7);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+
+	/* Before the end, and after it. */
+	KUNIT_EXPECT_GT(test, softdev_oom(dev), 0UL);
+	KUNIT_EXPECT_EQ(test, not_zero(3), 0);
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+	KUNIT_EXPECT_EQ(test, not_zero(3), 0);
+}
+
+/* Page poison */
+
+static void poison_is_in_what_comes_back(struct kunit *test)
+{
+	struct softdev *dev;
+
+	if (!contents_matter())
+		kunit_skip(test, "needs init_on_free=1 or page_poison=1");
+	dev = softdev_start(test, F_MODERN | F_POISON);
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_resize(dev, 0);
+	KUNIT_EXPECT_EQ(test, softdev_pages_bare(dev), 0UL);
+}
+
+/* Reporting */
+
+static void reported_memory_waits_for_the_answer(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	unsigned long before = nr_free_pages();
+	const unsigned long small = SZ_16M >> PAGE_SHIFT;
+
+	softdev_hold(dev, SOFTDEV_REPORTING, true);
+	softdev_start(test, F_MODERN | F_POISON | F_REPORTING);
+	if (!softdev_balloon(dev)->reporting.registered)
+		kunit_skip(test, "there is another reporting device");
+	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_REPORTING)));
+	KUNIT_EXPECT_EQ(test, softdev_held(dev, SOFTDEV_REPORTING), 1);
+
+	/* Allocations do not get at it; the device checks that when it answers. */
+	KUNIT_EXPECT_EQ(test, not_zero(3), 0);
+	softdev_release(dev, SOFTDEV_REPORTING);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(nr_free_pages() + small > before));
+}
+
+/* A ring of 4 makes many buffers of one report. */
+static void reports_in_pieces(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	struct virtio_balloon *vb;
+	struct scatterlist sg[6];
+	struct page *pages[6];
+	int i;
+
+	dev->ring_size = 4;
+	softdev_start(test, F_MODERN | F_POISON | F_REPORTING);
+	vb = softdev_balloon(dev);
+	if (!virtio_has_feature(&dev->vdev, VIRTIO_BALLOON_F_REPORTING))
+		kunit_skip(test, "no reporting in this kernel");
+	balloon_reporting_unregister(vb);
+
+	sg_init_table(sg, ARRAY_SIZE(sg));
+	for (i = 0; i < ARRAY_SIZE(sg); i++) {
+		pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+		sg_set_page(&sg[i], pages[i], PAGE_SIZE, 0);
+		/* As a page that the engine has in hand. */
+		set_page_count(pages[i], 0);
+	}
+	dev->queues[SOFTDEV_REPORTING].nr_taken = 0;
+	KUNIT_EXPECT_EQ(test, vb->reporting.dev.report(&vb->reporting.dev, sg, ARRAY_SIZE(sg)), 0);
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_REPORTING), 2UL);
+	KUNIT_EXPECT_FALSE(test, sg_is_last(&sg[3]));
+	for (i = 0; i < ARRAY_SIZE(sg); i++) {
+		set_page_count(pages[i], 1);
+		__free_page(pages[i]);
+	}
+}
+
+/* Life */
+
+static void reset_when_the_device_needs_it(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_STATS | F_HINTS);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_needs_reset(dev);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_resets >= 1));
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_taken(dev, SOFTDEV_STATS) == 2));
+	softdev_expect_size(dev, SOFTDEV_SOME);
+	KUNIT_EXPECT_EQ(test, dev->status & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
+	KUNIT_EXPECT_EQ(test, softdev_log_count("the device is broken: resetting it"), 1);
+}
+
+#ifdef CONFIG_PM_SLEEP
+static void suspend_and_resume(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_STATS | F_HINTS | F_POISON);
+	u32 poison = le32_to_cpu(dev->config.poison_val);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	KUNIT_EXPECT_EQ(test, virtio_device_freeze(&dev->vdev), 0);
+	KUNIT_EXPECT_EQ(test, dev->status, 0);
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_DEFLATE), 0UL);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(!softdev_pages_lost(dev)));
+
+	KUNIT_EXPECT_EQ(test, virtio_device_restore(&dev->vdev), 0);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu(dev->config.poison_val), poison);
+	softdev_expect_size(dev, SOFTDEV_SOME);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_taken(dev, SOFTDEV_STATS) == 2));
+}
+#endif
+
+static int device_init(struct kunit *test)
+{
+	test->priv = softdev_create(test, F_MODERN);
+	return 0;
+}
+
+static void device_exit(struct kunit *test)
+{
+	if (test->priv)
+		softdev_destroy(test->priv);
+}
+
+static struct kunit_case device_cases[] = {
+	KUNIT_CASE(features_must_tell_host),
+	KUNIT_CASE(features_page_poison),
+	KUNIT_CASE(features_reporting),
+	KUNIT_CASE(features_of_the_ring),
+	KUNIT_CASE(legacy_device),
+	KUNIT_CASE(size_follows_the_target),
+	KUNIT_CASE(size_target_before_the_driver),
+	KUNIT_CASE(inflated_pages_wait_for_the_answer),
+	KUNIT_CASE(deflated_pages_wait_for_the_answer),
+	KUNIT_CASE(deflated_pages_are_used_at_once),
+	KUNIT_CASE(pages_are_the_hosts),
+#ifdef CONFIG_BALLOON_COMPACTION
+	KUNIT_CASE(migration_gives_one_and_takes_one),
+	KUNIT_CASE(migrated_page_waits_for_the_answer),
+	KUNIT_CASE(migration_does_not_wait_for_ever),
+#endif
+	KUNIT_CASE(stats_one_buffer_of_one_kind),
+	KUNIT_CASE(stats_not_without_request),
+	KUNIT_CASE(hints_begin_and_end_with_an_id),
+	KUNIT_CASE(hints_stop),
+	KUNIT_CASE(hints_done),
+	KUNIT_CASE(hints_follow_a_new_id),
+	KUNIT_CASE(hints_are_released_in_need),
+	KUNIT_CASE(hinted_memory_is_like_any_other),
+	KUNIT_CASE(poison_is_in_what_comes_back),
+	KUNIT_CASE(reported_memory_waits_for_the_answer),
+	KUNIT_CASE(reports_in_pieces),
+	KUNIT_CASE(reset_when_the_device_needs_it),
+#ifdef CONFIG_PM_SLEEP
+	KUNIT_CASE(suspend_and_resume),
+#endif
+	{ }
+};
+
+static struct kunit_suite device_suite = {
+	.name = "virtio_balloon_device",
+	.suite_init = softdev_suite_init,
+	.suite_exit = softdev_suite_exit,
+	.init = device_init,
+	.exit = device_exit,
+	.test_cases = device_cases,
+};
+
+kunit_test_suite(device_suite);
