@@ -633,6 +633,7 @@ bool softdev_plug(struct softdev *dev)
  */
 void softdev_unplug(struct softdev *dev)
 {
+	bool bound = softdev_balloon(dev);
 	unsigned long begun = jiffies;
 
 	if (!dev->plugged)
@@ -642,6 +643,9 @@ void softdev_unplug(struct softdev *dev)
 	wait_for_completion(&dev->released);
 	KUNIT_EXPECT_LT(dev->test, jiffies - begun, SOFTDEV_PATIENCE);
 
+	/* After the driver's reset the core has said that it has seen the device. */
+	if (bound)
+		KUNIT_EXPECT_EQ(dev->test, dev->status, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	KUNIT_EXPECT_EQ(dev->test, dev->nr_pages, 0UL);
 	KUNIT_EXPECT_TRUE(dev->test, softdev_wait(!softdev_pages_lost(dev)));
 	KUNIT_EXPECT_EQ(dev->test, softdev_pages_bare(dev), 0UL);
