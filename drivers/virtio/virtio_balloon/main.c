@@ -310,6 +310,9 @@ static void balloon_remove(struct virtio_device *vdev)
 	balloon_recover_stop(vb);
 	balloon_oom_unregister(vb);
 	balloon_take_down(vb);
+	/* One that failed to come up again is off, and yet not as a reset leaves it. */
+	if (vdev->config->get_status(vdev))
+		virtio_reset_device(vdev);
 	balloon_reporting_unregister(vb);
 	balloon_free(vb);
 	vdev->priv = NULL;
