@@ -39,6 +39,10 @@ class Job:
     def errors(self):
         return self.err.decode(errors="replace")
 
+    def adopt(self, channel):
+        """The command is to be reached through another channel from now on."""
+        self._channel = channel
+
     def kill(self, number=signal.SIGKILL):
         """Sends a signal to the command and all it started."""
         if self.running:
@@ -109,6 +113,17 @@ class Channel:
             job.kill()
         for job in jobs:
             job.wait(GRACE)
+
+    def take_over(self, other):
+        """The other channel's guest is at this end now, with the commands it is running."""
+        with other._change:
+            jobs, other._jobs = other._jobs, {}
+        with self._change:
+            self._numbers = other._numbers
+            self._jobs = jobs
+            self.boots = other.boots
+            for job in jobs.values():
+                job.adopt(self)
 
     def send(self, data):
         try:

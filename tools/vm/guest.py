@@ -75,12 +75,14 @@ class Guest:
     tb_size      MiB of TCG's translation cache
     trace        further QEMU trace events for trace.log
     restartable  stay when the guest restarts or panics; else QEMU ends then
+    incoming     URI that the guest is to come from, see arrive()
     extra        further QEMU arguments
     """
 
     def __init__(self, kernel="overlay", *, name="guest", memory=2048, smp=2, numa=None,
                  balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, drives=(), backend=None,
-                 accel=None, icount=None, tb_size=None, trace=(), restartable=False, extra=()):
+                 accel=None, icount=None, tb_size=None, trace=(), restartable=False, incoming=None,
+                 extra=()):
         self.kernel = kernel
         self.image = paths.kernel_image(kernel)
         self.name = name
@@ -102,6 +104,7 @@ class Guest:
         self._tb_size = tb_size
         self._trace = trace
         self._restartable = restartable
+        self._incoming = incoming
         self._extra = list(extra)
         self._dimms = 0
         self._bases = {}  # RAM block: host address
@@ -116,7 +119,7 @@ class Guest:
     # --- life ---------------------------------------------------------------
 
     def start(self, timeout=60):
-        """Boots and waits for the command agent."""
+        """Boots and waits for the command agent; a guest that comes from elsewhere only begins."""
         if not os.path.exists(self.image):
             suffix = "" if self.kernel == "overlay" else f"-{self.kernel}"
             raise HostError(f"no kernel {os.path.relpath(self.image)}"
@@ -130,11 +133,21 @@ class Guest:
         _live.add(self)
         try:
             self._launch()
-            self._wait_for_agent(timeout * self.patience)
+            if not self._incoming:
+                self._wait_for_agent(timeout * self.patience)
         except BaseException:
             self.stop()
             raise
         return self
+
+    def arrive(self, source, timeout=60):
+        """Waits for a guest whose migration to here has ended, lets it run, and takes over
+        the commands that it is running."""
+        self.wait_for(lambda: self.qmp.command("query-status")["status"] != "inmigrate",
+                      timeout, "the guest arrives")
+        self.channel.take_over(source.channel)
+        self.qmp.command("cont")
+        self._base(self._blocks()[0][0])
 
     def stop(self):
         """Ends QEMU and removes all but the logs.  Safe at any time, and twice."""
@@ -243,6 +256,8 @@ class Guest:
             if "free-page-hint=on" in self._balloon:
                 command[-1] += ",iothread=iothread0"
                 command += ["-object", "iothread,id=iothread0"]
+        if self._incoming:
+            command += ["-incoming", self._incoming, "-S"]
         for drive in self._drives:
             path, options = (drive, "") if isinstance(drive, str) else drive
             command += ["-drive", ",".join(filter(None, (f"file={path},format=raw,if=virtio",

@@ -1,0 +1,88 @@
+"""Live migration: the guest's memory arrives, and free memory need not travel."""
+
+import signal
+
+from guest import MIB, Guest
+
+# Zero pages are cheap to move, and free memory that was reported reads as zeroes: without
+# reports, what was in use once is moved as it is.
+MACHINE = {"memory": 1024}
+HINTS = "free-page-hint=on"
+FREED = 600  # MiB
+
+HINTED = "cat /sys/bus/virtio/drivers/virtio_balloon/virtio*/balloon/hinted_bytes"
+
+
+def start(name, balloon, **arguments):
+    return Guest("overlay", name=f"test-migration-{name}", balloon=balloon, **MACHINE, **arguments)
+
+
+def use(guest):
+    """Takes memory, writes to it, and frees it."""
+    job = guest.spawn(f"exec hold --mib {FREED}")
+    guest.wait_for(lambda: "holding" in job.output or not job.running, 60, "memory is taken")
+    job.kill(signal.SIGTERM)
+    job.check(60)
+
+
+def load(guest):
+    """Memory that was in use and is free; a program that looks after its memory."""
+    use(guest)
+    return guest.spawn("exec patterns --mib 60 --seconds 0 --quiet-ms 200", 600)
+
+
+def migrate(guest, uri):
+    """Returns the bytes of RAM that were moved."""
+    guest.qmp.command("migrate-set-parameters", max_bandwidth=1 << 34, downtime_limit=2000)
+    guest.qmp.command("migrate", uri=uri)
+    guest.wait_for(lambda: guest.qmp.command("query-migrate").get("status") in
+                   ("completed", "failed"), 180, "the migration ends")
+    result = guest.qmp.command("query-migrate")
+    assert result["status"] == "completed", result
+    return result["ram"]["normal-bytes"]
+
+
+def finish(guest, patterns):
+    """All of the program's memory is what it was."""
+    patterns.kill(signal.SIGTERM)
+    output = patterns.check(120)
+    assert "patterns: checked" in output, output
+
+
+def test_hints_halve_a_migration(tmp_path):
+    """From one QEMU to the next, and from that into a file and out of it again."""
+    file = tmp_path / "state"
+    with start("plain", "free-page-reporting=off") as guest:
+        patterns = load(guest)
+        with start("plain-target", "free-page-reporting=off",
+                   incoming=f"unix:{tmp_path}/plain") as target:
+            plain = migrate(guest, f"unix:{tmp_path}/plain")
+            target.arrive(guest)
+            guest.stop()
+            finish(target, patterns)
+
+    with start("hints", HINTS) as guest:
+        patterns = load(guest)
+        with start("hints-target", HINTS, incoming=f"unix:{tmp_path}/hints") as target:
+            hinted = migrate(guest, f"unix:{tmp_path}/hints")
+            target.arrive(guest)
+            guest.stop()
+            target.wait_for(lambda: target.sh(HINTED).strip() == "0", 30, "hinted memory is back")
+            finish(target, patterns)
+            use(target)
+
+            patterns = load(target)
+            filed = migrate(target, f"exec:cat >{file}")
+            with start("hints-file", HINTS, incoming=f"exec:cat {file}") as last:
+                last.arrive(target)
+                target.stop()
+                finish(last, patterns)
+                use(last)
+                for end in (target, last):
+                    assert not end.bad_dmesg()
+
+    print(f"moved {plain / MIB:.0f} MiB, {hinted / MIB:.0f} and {filed / MIB:.0f} with hints")
+    assert plain > FREED * MIB
+    assert hinted <= plain / 2
+    assert filed <= plain / 2
+
