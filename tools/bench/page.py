@@ -12,6 +12,11 @@ table { border-collapse: collapse; margin: 1em 0; font-size: 14px }
 th, td { border-bottom: 1px solid #ccc; padding: 0.3em 0.7em; text-align: left; vertical-align: top }
 td.met { color: #1a5fb4 } td.missed { color: #9a3412; font-weight: bold }
 img { max-width: 100%; display: block; margin: 1em 0 }
+div.wide { overflow-x: auto }
+@media (max-width: 600px) { body { margin: 1em 0; font-size: 15px } table { font-size: 13px } }
+@media print { body { font-size: 10pt; margin: 0 } table { font-size: 8pt }
+  img { max-width: 14cm } h2, tr, img { break-inside: avoid } h2 { break-after: avoid }
+  div.wide { overflow: visible } }
 code { background: #f3f3f3; padding: 0 0.2em }
 """
 
@@ -23,7 +28,7 @@ def _picture(png, label):
 
 def _table(headings, rows):
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in headings)
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+    return f"<div class=\"wide\"><table><tr>{head}</tr>{''.join(rows)}</table></div>"
 
 
 def _row(cells, met=None):
@@ -60,6 +65,7 @@ def render(meta, results, measured):
     facts = "".join(_row((key, value)) for key, value in meta.items())
     overview = charts.ratios(results)
     return ("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
             "<title>Free page reporting: benchmark</title>"
             f"<style>{STYLE}</style></head><body>"
             "<h1>Free page reporting: upstream's kernel and the overlay, side by side</h1>"
