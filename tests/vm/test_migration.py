@@ -32,8 +32,11 @@ def load(guest):
 
 
 def migrate(guest, uri):
-    """Returns the bytes of RAM that were moved."""
-    guest.qmp.command("migrate-set-parameters", max_bandwidth=1 << 34, downtime_limit=2000)
+    """Returns the bytes of RAM that were moved.
+
+    Hints spare what QEMU has not sent yet, so it must not be done before they come.
+    """
+    guest.qmp.command("migrate-set-parameters", max_bandwidth=150 * MIB, downtime_limit=2000)
     guest.qmp.command("migrate", uri=uri)
     guest.wait_for(lambda: guest.qmp.command("query-migrate").get("status") in
                    ("completed", "failed"), 180, "the migration ends")
