@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from guest import MIB, Guest
 
 # Zero pages are cheap to move, and free memory that was reported reads as zeroes: without
@@ -28,7 +30,10 @@ def use(guest):
 def load(guest):
     """Memory that was in use and is free; a program that looks after its memory."""
     use(guest)
-    return guest.spawn("exec patterns --mib 60 --seconds 0 --quiet-ms 200", 600)
+    patterns = guest.spawn("exec patterns --mib 60 --seconds 0 --quiet-ms 200", 600)
+    # The parent waits for the child; both catch SIGTERM by then.
+    guest.wait_for(lambda: len(guest.sh("pidof patterns || :").split()) == 2, 30, "patterns runs")
+    return patterns
 
 
 def migrate(guest, uri):
@@ -47,11 +52,13 @@ def migrate(guest, uri):
 
 def finish(guest, patterns):
     """All of the program's memory is what it was."""
+    guest.sh("true")
     patterns.kill(signal.SIGTERM)
     output = patterns.check(120)
     assert "patterns: checked" in output, output
 
 
+@pytest.mark.long
 def test_hints_halve_a_migration(tmp_path):
     """From one QEMU to the next, and from that into a file and out of it again."""
     file = tmp_path / "state"
