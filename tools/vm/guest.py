@@ -234,7 +234,9 @@ class Guest:
         memory = f"{self.memory // MIB}M"
         if self._max_memory:
             memory += f",slots=16,maxmem={self._max_memory}M"
-        append = f"console=ttyS0 panic={0 if self._restartable else -1} {self._cmdline}"
+        # A busy host may owe an emulated guest more than the ten ticks it waits for.
+        append = (f"console=ttyS0 no_timer_check panic={0 if self._restartable else -1} "
+                  f"{self._cmdline}")
         command = [accelerators.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
                    "-msg", "timestamp=on", "-name", self.name,
                    "-m", memory, "-smp", f"{self.smp},sockets={len(self.numa or [1])}",
