@@ -138,6 +138,12 @@ void reporting_wake(unsigned long dirty_pages)
 	int want = dirty_pages >= worth ? WAKE_SOON : WAKE_LATE;
 	int now = READ_ONCE(wake);
 
+	/*
+	 * Who ends a pause asks for a pass.  And an interrupt that is on its way
+	 * while the image of a hibernating guest is made is lost for ever.
+	 */
+	if (READ_ONCE(paused))
+		return;
 	if (now < want && cmpxchg(&wake, now, want) == now)
 		irq_work_queue(&wake_irq);
 }
@@ -149,7 +155,7 @@ void reporting_wake(unsigned long dirty_pages)
  */
 void reporting_stir(void)
 {
-	if (evacuate_dozes())
+	if (evacuate_dozes() && !READ_ONCE(paused))
 		irq_work_queue(&evacuate_irq);
 }
 

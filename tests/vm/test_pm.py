@@ -98,13 +98,17 @@ def swap():
     os.unlink(SWAP)
 
 
-def hibernate(guest, hold, mode):
-    """Through an image on disk; mode reboot really restarts the machine between."""
-    mark = guest.console_mark()
-    sleep_and_wake(guest, hold, f"""
+def to_disk(mode):
+    """Hibernates with an image on disk; mode reboot really restarts the machine between."""
+    return f"""
         mkswap /dev/vda >/dev/null && swapon /dev/vda || exit
         echo {mode} >{POWER}/disk
-        echo disk >{POWER}/state""", timeout=300)
+        echo disk >{POWER}/state"""
+
+
+def hibernate(guest, hold, mode):
+    mark = guest.console_mark()
+    sleep_and_wake(guest, hold, to_disk(mode), timeout=300)
     assert "hibernation exit" in guest.console(mark)
 
 
@@ -113,6 +117,16 @@ def hibernate(guest, hold, mode):
 @pytest.mark.parametrize("mode", ["test_resume", "reboot"])
 def test_hibernation(swap, guest, hold, mode):
     hibernate(guest, hold, mode)
+
+
+@pytest.mark.fresh
+@pytest.mark.machine(**SWAP_MACHINE)
+def test_hibernation_of_an_idle_guest(swap, guest, hold):
+    """With nothing to report; what memory is freed while the image is made is not forgotten."""
+    hold(100).free()
+    guest.quiet()
+    guest.spawn(to_disk("reboot"), 300).check(300)
+    comes_back(guest, hold(300), 300)
 
 
 @pytest.mark.long
