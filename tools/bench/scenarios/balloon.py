@@ -50,6 +50,7 @@ def heap(guest):
 class Heap(Scenario):
     name = "heap"
     title = f"A heap of {HEAP} MiB in a guest of 1024 MiB whose balloon leaves it {SMALL}"
+    quick_repetitions = 0
     rows = (
         Row("slowdown", "time with the balloon / without; ours in mode pressure", "",
             AtMost(1.3)),
@@ -82,6 +83,7 @@ class Heap(Scenario):
 class Cache(Scenario):
     name = "cache"
     title = "A balloon takes a guest of 1024 MiB with 730 MiB of clean page cache to 300 MiB"
+    quick_repetitions = 0
     rows = (
         Row("seconds", "time to the target (wall)", "s", Ratio(1.1)),
         Row("returned", "pages that the balloon gave back on the way", "pages", AtMost(0)),
