@@ -186,6 +186,8 @@ struct balloon_stats {
  * @start_out: the start buffer is on the ring
  * @stop_out: the stop buffer is on the ring
  * @config_changed: 1 if the host may have set a new id
+ * @generation: of the config space when last read
+ * @target: num_pages when last read
  * @received_id: the id when last read
  * @current_id: the id being fed, or fed last
  * @start_id: the start buffer
@@ -203,6 +205,8 @@ struct balloon_hints {
 	bool start_out;
 	bool stop_out;
 	atomic_t config_changed;
+	u32 generation;
+	u32 target;
 	u32 received_id;
 	u32 current_id;
 	__virtio32 start_id;

@@ -316,11 +316,12 @@ static void hints_begin_and_end_with_an_id(struct kunit *test)
 /* A device that is slow, so that there is something left to stop. */
 static unsigned long begin_slow_hints(struct kunit *test, struct softdev *dev, u32 id)
 {
-	dev->ring_size = 8;
+	/* One block and three ids. */
+	dev->ring_size = 4;
 	softdev_start(test, F_MODERN | F_HINTS);
 	softdev_hold(dev, SOFTDEV_HINTS, true);
 	softdev_command(dev, id);
-	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_HINTS) >= 6));
+	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_HINTS) == 2));
 	KUNIT_EXPECT_EQ(test, dev->nr_ids, 1);
 	return dev->nr_hints;
 }
@@ -372,6 +373,36 @@ static void hints_follow_a_new_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dev->ids[3], (u32)VIRTIO_BALLOON_CMD_ID_STOP);
 	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
 	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+}
+
+/* QEMU's way: while it takes hints it shows what means stop to everybody else. */
+static void hints_go_on_though_no_id_is_shown(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	unsigned long hints;
+
+	dev->shows_no_id = true;
+	hints = begin_slow_hints(test, dev, 5);
+
+	/* The interrupt comes late that was about the id, and one about the target. */
+	softdev_finish_work(dev);
+	softdev_target(dev, SOFTDEV_SOME);
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_EQ(test, dev->nr_ids, 1);
+
+	softdev_release(dev, SOFTDEV_HINTS);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	KUNIT_EXPECT_GT(test, dev->nr_hints, hints);
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+}
+
+static void hints_stop_though_no_id_is_shown(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	dev->shows_no_id = true;
+	hints_stop(test);
 }
 
 static void hints_are_released_in_need(struct kunit *test)
@@ -564,6 +595,8 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(hints_stop),
 	KUNIT_CASE(hints_done),
 	KUNIT_CASE(hints_follow_a_new_id),
+	KUNIT_CASE(hints_go_on_though_no_id_is_shown),
+	KUNIT_CASE(hints_stop_though_no_id_is_shown),
 	KUNIT_CASE(hints_are_released_in_need),
 	KUNIT_CASE(hinted_memory_is_like_any_other),
 	KUNIT_CASE(poison_is_in_what_comes_back),

@@ -231,6 +231,46 @@ static unsigned long hint_follow(struct virtio_balloon *vb, u32 id)
 	return HINT_RING_PAUSE;
 }
 
+/*
+ * Reads the command id.  It is little-endian on every transport, unlike the buffers.
+ *
+ * QEMU shows 0 instead of the id from the start buffer until the stop buffer, and
+ * that means stop.  A driver that reads it then, because of an interrupt that came
+ * late or was about the balloon's size, would tell the host not to be told more.  But
+ * what has changed has a new generation (virtio 1.2, 2.5.3), and this has not: such a
+ * 0 is no news.  It is no news either if the size is what has changed.
+ */
+static void hint_read_id(struct virtio_balloon *vb)
+{
+	const struct virtio_config_ops *config = vb->vdev->config;
+	struct balloon_hints *hints = &vb->hints;
+	u32 id, target, generation, next = 0;
+	u8 changes = 1;
+
+	if (config->generation)
+		next = config->generation(vb->vdev);
+	do {
+		generation = next;
+		virtio_cread_le(vb->vdev, struct virtio_balloon_config,
+				free_page_hint_cmd_id, &id);
+		virtio_cread_le(vb->vdev, struct virtio_balloon_config,
+				num_pages, &target);
+		if (config->generation)
+			next = config->generation(vb->vdev);
+	} while (generation != next);
+
+	/* The narrowest generation has 8 bits. */
+	if (config->generation)
+		changes = generation - hints->generation;
+	if (target != hints->target && changes)
+		changes--;
+	hints->generation = generation;
+	hints->target = target;
+
+	if (changes || !hints->feeding || id != VIRTIO_BALLOON_CMD_ID_STOP)
+		hints->received_id = id;
+}
+
 static void balloon_hints_work(struct work_struct *work)
 {
 	struct virtio_balloon *vb = container_of(to_delayed_work(work),
@@ -239,15 +279,8 @@ static void balloon_hints_work(struct work_struct *work)
 	unsigned long pause;
 	long missing;
 
-	/*
-	 * The field holds an id only from the host's config interrupt until the
-	 * start buffer: QEMU shows 0, which means stop, while it takes hints.  So
-	 * it must not be read on any other occasion.  It is little-endian on every
-	 * transport, unlike the buffers.
-	 */
 	if (atomic_xchg(&hints->config_changed, 0))
-		virtio_cread_le(vb->vdev, struct virtio_balloon_config,
-				free_page_hint_cmd_id, &hints->received_id);
+		hint_read_id(vb);
 
 	pause = virtqueue_is_broken(hints->vq) ? 0 : hint_follow(vb, hints->received_id);
 

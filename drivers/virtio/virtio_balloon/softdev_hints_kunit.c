@@ -50,6 +50,14 @@ void softdev_stats_take(struct softdev *dev, struct softdev_buffer *buf)
 	dev->nr_stats = nr;
 }
 
+/* As QEMU does; it does not call that a change. */
+static void show_no_id(struct softdev *dev)
+{
+	spin_lock_irq(&dev->config_lock);
+	dev->config.free_page_hint_cmd_id = cpu_to_le32(VIRTIO_BALLOON_CMD_ID_STOP);
+	spin_unlock_irq(&dev->config_lock);
+}
+
 static void take_id(struct softdev *dev, u32 id)
 {
 	if (dev->nr_ids < SOFTDEV_IDS)
@@ -68,6 +76,8 @@ static void take_id(struct softdev *dev, u32 id)
 		softdev_fault(dev, "sends id %u twice", id);
 	dev->hint_id = id;
 	dev->last_id = id;
+	if (dev->shows_no_id)
+		show_no_id(dev);
 }
 
 /**

@@ -239,6 +239,11 @@ static void device_set(struct virtio_device *vdev, unsigned int offset, const vo
 	spin_unlock_irq(&dev->config_lock);
 }
 
+static u32 device_generation(struct virtio_device *vdev)
+{
+	return READ_ONCE(to_softdev(vdev)->generation);
+}
+
 static u8 device_get_status(struct virtio_device *vdev)
 {
 	struct softdev *dev = to_softdev(vdev);
@@ -371,6 +376,7 @@ static const char *device_bus_name(struct virtio_device *vdev)
 static const struct virtio_config_ops device_ops = {
 	.get = device_get,
 	.set = device_set,
+	.generation = device_generation,
 	.get_status = device_get_status,
 	.set_status = device_set_status,
 	.reset = device_reset,
@@ -387,6 +393,7 @@ static void set_config(struct softdev *dev, __le32 *field, u32 value)
 {
 	spin_lock_irq(&dev->config_lock);
 	*field = cpu_to_le32(value);
+	dev->generation++;
 	spin_unlock_irq(&dev->config_lock);
 	softdev_interrupt(dev, SOFTDEV_IRQ_CONFIG);
 }

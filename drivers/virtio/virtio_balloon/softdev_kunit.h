@@ -122,6 +122,7 @@ struct softdev_queue {
  * @used_len: length it reports with each used buffer
  * @one_way: the driver must not inflate while it deflates, nor the reverse
  * @scribble: writes into memory that was hinted as free
+ * @shows_no_id: shows 0 instead of the command id once that has been taken up
  * @same_lines: how often the driver may write the same into the log
  * @plugged: registered on the bus
  * @released: nothing refers to @vdev any more
@@ -131,8 +132,9 @@ struct softdev_queue {
  * @irq: interrupts the driver
  * @irqs: bit per queue, and SOFTDEV_IRQ_CONFIG
  * @lock: guards the queues and what was seen on them
- * @config_lock: guards the config space and the status
+ * @config_lock: guards the config space, its generation and the status
  * @config: config space
+ * @generation: how often the config space has changed
  * @status: status field
  * @queues: by kind
  * @nr_actual: how often the driver wrote the field actual
@@ -162,6 +164,7 @@ struct softdev {
 	u32 used_len;
 	bool one_way;
 	bool scribble;
+	bool shows_no_id;
 	unsigned int same_lines;
 
 	bool plugged;
@@ -172,8 +175,9 @@ struct softdev {
 	struct irq_work irq;
 	unsigned long irqs;
 	struct mutex lock;		/* queues, pages, stats, ids */
-	spinlock_t config_lock;		/* config, status */
+	spinlock_t config_lock;		/* config, generation, status */
 	struct virtio_balloon_config config;
+	u32 generation;
 	u8 status;
 	struct softdev_queue queues[SOFTDEV_NR_KINDS];
 	unsigned int nr_actual;
