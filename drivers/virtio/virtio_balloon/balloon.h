@@ -111,6 +111,7 @@ struct balloon_request {
  * @idle: requests nobody uses
  * @in_flight: requests on the ring, oldest first
  * @answered: requests the host has used and nobody has finished yet
+ * @nr_busy: requests that are not idle
  * @nr_in_flight: length of @in_flight
  * @pages_in_flight: guest pages on @in_flight and @answered
  * @stall_warned: the log has been told that the host does not answer
@@ -121,6 +122,7 @@ struct balloon_queue {
 	struct list_head idle;
 	struct list_head in_flight;
 	struct list_head answered;
+	unsigned int nr_busy;
 	unsigned int nr_in_flight;
 	unsigned long pages_in_flight;
 	bool stall_warned;

@@ -57,11 +57,7 @@ static void migrate_deflate(struct virtio_balloon *vb, struct balloon_request *r
 	if (tell)
 		req->migrated = page;
 	if (balloon_request_send(vb, &vb->deflate, req)) {
-		/*
-		 * The device is being reset, or it is broken and will be: the
-		 * host forgets all pages then, this one too.  Queue it as answered
-		 * by the reset.
-		 */
+		/* There will be a reset: the host forgets all pages, this one too. */
 		req->migrated = page;
 		balloon_request_strand(&vb->deflate, req);
 		return;

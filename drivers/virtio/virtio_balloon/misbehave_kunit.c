@@ -214,6 +214,23 @@ static void breaks_queues(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_STATS)));
 }
 
+/* What it cannot be told to give back is its own until the reset. */
+static void breaks_before_it_is_told(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	virtio_break_device(&dev->vdev);
+	KUNIT_EXPECT_EQ(test, softdev_oom(dev), 0UL);
+	KUNIT_EXPECT_EQ(test, softdev_pages_touched(dev), 0UL);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&vb->nr_pages), SOFTDEV_SOME);
+
+	softdev_interrupt(dev, SOFTDEV_IRQ_CONFIG);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_resets));
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
 static void needs_reset_with_all_out(struct kunit *test)
 {
 	struct softdev *dev = test->priv;
@@ -413,6 +430,7 @@ static struct kunit_case misbehave_cases[] = {
 	KUNIT_CASE(uses_ids_that_are_no_head),
 	KUNIT_CASE(breaks_reporting),
 	KUNIT_CASE(breaks_queues),
+	KUNIT_CASE(breaks_before_it_is_told),
 	KUNIT_CASE(needs_reset_with_all_out),
 	KUNIT_CASE(needs_reset_again_and_again),
 	KUNIT_CASE(does_not_come_back),

@@ -248,10 +248,9 @@ unsigned int balloon_deflate(struct virtio_balloon *vb, u64 want, bool at_once)
 		if (at_once)
 			list_splice_init(&req->pages, &pages);
 		if (balloon_request_send(vb, &vb->deflate, req)) {
-			/* Not announced, so not ours: back into the balloon. */
+			/* Not announced, so not ours before the reset that must come. */
 			list_splice_init(&pages, &req->pages);
-			balloon_page_list_enqueue(&vb->pages, &req->pages);
-			balloon_request_put(&vb->deflate, req);
+			balloon_request_strand(&vb->deflate, req);
 			break;
 		}
 		announced += nr;
@@ -298,7 +297,8 @@ void balloon_finish(struct virtio_balloon *vb)
  * @timeout: how long to wait for the host at most, in jiffies
  *
  * Waits for the host only while nothing at all has come back: because it has to
- * be told first, or because all requests are out.
+ * be told first, or because all requests are out.  A device that is off has nothing
+ * to give, for what it had is on its way to the guest.
  *
  * Context: Process context, under oom_lock too: allocates nothing.
  * Return: guest pages that came back while it ran, whoever freed them.
@@ -308,19 +308,19 @@ unsigned long balloon_relieve(struct virtio_balloon *vb, unsigned long want,
 {
 	unsigned long before = atomic_long_read(&vb->nr_returned);
 	unsigned long end = jiffies + timeout;
-	unsigned long announced = 0, freed;
+	unsigned long announced = 0, freed = 0;
 
 	if (!down_read_trylock(&vb->users))
 		return 0;
 
-	for (;;) {
+	while (READ_ONCE(vb->life) == BALLOON_ON) {
 		balloon_finish_deflate(vb);
 		if (announced < want)
 			announced += balloon_deflate(vb, want - announced, true);
 
 		freed = atomic_long_read(&vb->nr_returned) - before;
 		if (freed || !READ_ONCE(vb->deflate.nr_in_flight) ||
-		    READ_ONCE(vb->life) != BALLOON_ON || !time_before(jiffies, end))
+		    virtqueue_is_broken(vb->deflate.vq) || !time_before(jiffies, end))
 			break;
 
 		wait_event_timeout(vb->acked,

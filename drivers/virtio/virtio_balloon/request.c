@@ -60,17 +60,23 @@ void balloon_queue_exit(struct balloon_queue *queue)
  * balloon_request_get() - take an idle request
  * @queue: the queue it is for
  *
+ * No more are in use than the ring has room for, at one descriptor each.  So a
+ * request that was taken can be sent, or the device is at its end.
+ *
  * Context: Any but interrupts.
  * Return: an empty request, or NULL when all are in use.
  */
 struct balloon_request *balloon_request_get(struct balloon_queue *queue)
 {
-	struct balloon_request *req;
+	struct balloon_request *req = NULL;
 
 	spin_lock(&queue->lock);
-	req = list_first_entry_or_null(&queue->idle, struct balloon_request, node);
-	if (req)
+	if (queue->vq && queue->nr_busy < virtqueue_get_vring_size(queue->vq))
+		req = list_first_entry_or_null(&queue->idle, struct balloon_request, node);
+	if (req) {
 		list_del_init(&req->node);
+		queue->nr_busy++;
+	}
 	spin_unlock(&queue->lock);
 	return req;
 }
@@ -93,6 +99,7 @@ void balloon_request_put(struct balloon_queue *queue, struct balloon_request *re
 
 	spin_lock(&queue->lock);
 	list_add(&req->node, &queue->idle);
+	queue->nr_busy--;
 	spin_unlock(&queue->lock);
 }
 
@@ -128,8 +135,8 @@ void balloon_request_add(struct virtio_balloon *vb, struct balloon_request *req,
  * @req: names at least one page
  *
  * Context: Any but interrupts; does not wait for the host.
- * Return: 0; or -ENODEV, -EIO, -ENOSPC when the request is not on the ring, and
- * so the pages are not the device's.
+ * Return: 0; or -ENODEV, -EIO when the request is not on the ring, because the
+ * device is being reset or is broken and will be.
  */
 int balloon_request_send(struct virtio_balloon *vb, struct balloon_queue *queue,
 			 struct balloon_request *req)
@@ -159,8 +166,10 @@ int balloon_request_send(struct virtio_balloon *vb, struct balloon_queue *queue,
  * @queue: the queue
  * @req: holds what may be freed only after the device's reset
  *
- * Context: Any but interrupts; the caller holds vb->users for reading, so the
- * reset has not been dealt with yet.
+ * It counts as sent, and as answered once the device has been reset.
+ *
+ * Context: Any but interrupts; the caller holds vb->users for reading or is the
+ * size work, so the reset has not been dealt with yet.
  */
 void balloon_request_strand(struct balloon_queue *queue, struct balloon_request *req)
 {

@@ -30,6 +30,12 @@ struct softdev *softdev_start(struct kunit *test, u64 features)
 	return dev;
 }
 
+/* Pages whose request has been answered are in the balloon only after that. */
+static bool requests_finished(struct virtio_balloon *vb)
+{
+	return !READ_ONCE(vb->inflate.nr_busy) && !READ_ONCE(vb->deflate.nr_busy);
+}
+
 /**
  * softdev_expect_size() - the balloon comes to this size and is in order then
  * @dev: the device
@@ -45,6 +51,7 @@ void softdev_expect_size(struct softdev *dev, unsigned long guest_pages)
 
 	KUNIT_EXPECT_TRUE(dev->test, softdev_wait(atomic_long_read(&vb->nr_pages) == guest_pages &&
 						  softdev_actual(dev) == guest_pages &&
+						  requests_finished(vb) &&
 						  softdev_pages_agree(dev)));
 	KUNIT_EXPECT_EQ(dev->test, atomic_long_read(&vb->nr_pages), guest_pages);
 	KUNIT_EXPECT_EQ(dev->test, softdev_actual(dev), guest_pages);
