@@ -219,15 +219,19 @@ struct balloon_hints {
 /**
  * struct balloon_reporting - free page reporting (reporting.c)
  * @vq: the virtqueue
- * @lock: serialises the ring with balloon_take_down()
+ * @lock: guards the ring, also against balloon_take_down(), @sent and @stall_warned
  * @dev: what the engine calls
  * @registered: with the engine
+ * @sent: jiffies when a report was put on the ring last
+ * @stall_warned: the log has been told that the host does not answer
  */
 struct balloon_reporting {
 	struct virtqueue *vq;
-	spinlock_t lock;	/* the ring */
+	spinlock_t lock;	/* the ring, sent, stall_warned */
 	struct page_reporting_dev_info dev;
 	bool registered;
+	unsigned long sent;
+	bool stall_warned;
 };
 
 /**
@@ -454,6 +458,7 @@ void balloon_reporting_init(struct virtio_balloon *vb);
 int balloon_reporting_register(struct virtio_balloon *vb);
 void balloon_reporting_unregister(struct virtio_balloon *vb);
 void balloon_reporting_flush(struct virtio_balloon *vb);
+void balloon_reporting_check(struct virtio_balloon *vb);
 void balloon_reporting_answer(struct virtqueue *vq);
 
 /* migrate.c */

@@ -110,6 +110,38 @@ static void never_answers_deflation(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, softdev_pages_touched(dev), 0UL);
 }
 
+static void never_answers_reports(struct kunit *test)
+{
+	const char *words = "reporting: no answer from the host";
+	struct softdev *dev = test->priv;
+	struct balloon_reporting *reporting;
+	struct virtio_balloon *vb;
+	int i;
+
+	softdev_hold(dev, SOFTDEV_REPORTING, true);
+	softdev_start(test, F_MODERN | F_POISON | F_REPORTING);
+	vb = softdev_balloon(dev);
+	reporting = &vb->reporting;
+	if (!reporting->registered)
+		kunit_skip(test, "there is another reporting device");
+	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_REPORTING)));
+	balloon_reporting_check(vb);
+	KUNIT_EXPECT_EQ(test, softdev_log_count(words), 0);
+
+	spin_lock(&reporting->lock);
+	reporting->sent -= BALLOON_STALL_WARN;
+	spin_unlock(&reporting->lock);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_log_count(words)));
+	for (i = 0; i < 5; i++)
+		balloon_reporting_check(vb);
+	KUNIT_EXPECT_EQ(test, softdev_log_count(words), 1);
+
+	/* It is late, and not broken. */
+	KUNIT_EXPECT_EQ(test, dev->nr_resets, 0);
+	KUNIT_EXPECT_EQ(test, softdev_held(dev, SOFTDEV_REPORTING), 1);
+	softdev_unplug(dev);
+}
+
 static void answers_late_and_in_disorder(struct kunit *test)
 {
 	struct softdev *dev = softdev_start(test, F_MODERN | F_TELL);
@@ -424,6 +456,7 @@ static struct kunit_case misbehave_cases[] = {
 	KUNIT_CASE(never_answers),
 	KUNIT_CASE(never_answers_inflation),
 	KUNIT_CASE(never_answers_deflation),
+	KUNIT_CASE(never_answers_reports),
 	KUNIT_CASE(answers_late_and_in_disorder),
 	KUNIT_CASE(reports_wrong_lengths),
 	KUNIT_CASE(uses_ids_out_of_range),

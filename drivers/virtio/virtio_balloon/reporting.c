@@ -33,6 +33,8 @@ static bool report_answered(struct balloon_reporting *reporting)
 
 	spin_lock(&reporting->lock);
 	answered = virtqueue_get_buf(reporting->vq, &len);
+	if (answered)
+		reporting->stall_warned = false;
 	spin_unlock(&reporting->lock);
 	return answered;
 }
@@ -45,19 +47,49 @@ static int report_send(struct virtio_balloon *vb, struct scatterlist *sg, unsign
 	spin_lock(&reporting->lock);
 	if (READ_ONCE(vb->life) == BALLOON_ON) {
 		err = virtqueue_add_inbuf(reporting->vq, sg, nents, reporting, GFP_ATOMIC);
-		if (!err)
+		if (!err) {
+			reporting->sent = jiffies;
 			virtqueue_kick(reporting->vq);
+		}
 	}
 	spin_unlock(&reporting->lock);
 	return err;
 }
 
-/* Until the answer or the reset; says once if it takes long. */
+/**
+ * balloon_reporting_check() - the host has not answered a report yet
+ * @vb: the balloon, with a report out; its queue is there
+ *
+ * After a while asks whether the device is broken, and says in the log that it is
+ * late, once until it answers.
+ *
+ * Context: Process context.
+ */
+void balloon_reporting_check(struct virtio_balloon *vb)
+{
+	struct balloon_reporting *reporting = &vb->reporting;
+	unsigned long age;
+	bool broken, warn;
+
+	spin_lock(&reporting->lock);
+	age = jiffies - reporting->sent;
+	broken = virtqueue_is_broken(reporting->vq);
+	warn = (broken || age >= BALLOON_STALL_WARN) && !reporting->stall_warned;
+	reporting->stall_warned |= warn;
+	spin_unlock(&reporting->lock);
+
+	if (broken || age >= BALLOON_STALL_LATE)
+		balloon_recover_check(vb);
+	if (warn)
+		dev_warn(&vb->vdev->dev,
+			 "reporting: %s, pages stay with the host until it answers or the device is reset\n",
+			 broken ? "queue broken" : "no answer from the host");
+}
+
+/* Until the answer or the reset. */
 static int report_wait(struct virtio_balloon *vb)
 {
-	unsigned long late_at = jiffies + BALLOON_STALL_LATE;
-	unsigned long warn_at = jiffies + BALLOON_STALL_WARN;
-	bool warned = false, answered = false, broken;
+	bool answered = false;
 
 	for (;;) {
 		wait_event_timeout(vb->acked,
@@ -67,16 +99,7 @@ static int report_wait(struct virtio_balloon *vb)
 			return 0;
 		if (READ_ONCE(vb->life) == BALLOON_OFF)
 			return -ENODEV;
-
-		broken = virtqueue_is_broken(vb->reporting.vq);
-		if (broken || time_after(jiffies, late_at))
-			balloon_recover_check(vb);
-		if (!warned && (broken || time_after(jiffies, warn_at))) {
-			dev_warn(&vb->vdev->dev,
-				 "reporting: %s, pages stay with the host until it answers or the device is reset\n",
-				 broken ? "queue broken" : "no answer from the host");
-			warned = true;
-		}
+		balloon_reporting_check(vb);
 	}
 }
 
