@@ -5,7 +5,7 @@
  * Pure: no locks, no pages.  A record is one u32:
  *
  *	bits 0-1	kind
- *	bits 2-4	heat
+ *	bits 2-4	heat, while it is free; see heat.c
  *	bits 5-31	stamp: jiffies when the granule became of this kind
  *
  * Stamps wrap after 2^27 jiffies.  An age is good up to half of that, 18 hours
@@ -36,7 +36,8 @@ enum granule_kind {
 
 #define GRANULE_KIND_MASK	0x3u
 #define GRANULE_HEAT_SHIFT	2
-#define GRANULE_HEAT_MAX	7u
+#define GRANULE_HEAT_MASK	0x7u
+#define GRANULE_HEAT_MAX	6u
 #define GRANULE_STAMP_SHIFT	5
 #define GRANULE_STAMP_MASK	(U32_MAX >> GRANULE_STAMP_SHIFT)
 #define GRANULE_AGE_MAX		(GRANULE_STAMP_MASK / 2)
@@ -55,7 +56,7 @@ static inline enum granule_kind granule_kind(u32 granule)
 
 static inline unsigned int granule_heat(u32 granule)
 {
-	return granule >> GRANULE_HEAT_SHIFT & GRANULE_HEAT_MAX;
+	return granule >> GRANULE_HEAT_SHIFT & GRANULE_HEAT_MASK;
 }
 
 /* Jiffies since the granule became what it is, at most GRANULE_AGE_MAX. */

@@ -27,7 +27,8 @@
  *
  * Locking
  *
- *   registry_lock > reporting_pass_lock > mem_hotplug_lock (read) > zone->lock
+ *   registry_lock > reporting_pass_lock > mem_hotplug_lock (read) > zone->lock >
+ *   heat_lock
  *
  *   zone->lock	the kind of a granule changes only under the lock of its zone,
  *		but for granule_map_forget(), which only makes it dirty
@@ -53,9 +54,11 @@
 #include <linux/page_reporting.h>
 #include <linux/pageblock-flags.h>
 #include <linux/rcupdate.h>
+#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 #include "granule.h"
+#include "heat.h"
 
 #ifdef CONFIG_SPARSEMEM
 #define REPORTING_SECTION_SHIFT	PFN_SECTION_SHIFT
@@ -83,6 +86,8 @@ struct granule_table {
  * @order: order of a granule
  * @nr_sections: sections that the map can have
  * @nr: granules of each kind, GRANULE_NONE not counted
+ * @heat: what is known of soon needed memory
+ * @heat_lock: of @heat; inside zone->lock
  * @dirty: one bit a section: its table may have dirty bits
  * @table: tables of the sections that are online
  */
@@ -90,6 +95,8 @@ struct granule_map {
 	unsigned int order;
 	unsigned long nr_sections;
 	atomic_long_t nr[GRANULE_REPORTED + 1];
+	struct heat heat;
+	spinlock_t heat_lock;
 	unsigned long *dirty;
 	struct granule_table __rcu *table[];
 };
@@ -105,6 +112,7 @@ void granule_set(struct granule_map *map, unsigned long pfn,
 		 enum granule_kind kind);
 void granule_set_range(unsigned long pfn, unsigned int order,
 		       enum granule_kind kind);
+void granule_map_heat(unsigned long nr, unsigned long waited);
 unsigned long granule_map_pages(enum granule_kind kind);
 void granule_map_backdate(bool on);
 int granule_map_init(void);

@@ -90,6 +90,7 @@ static struct granule_map *map_alloc(unsigned int order, unsigned long nr_sectio
 		kvfree(map);
 		return NULL;
 	}
+	spin_lock_init(&map->heat_lock);
 	map->order = order;
 	map->nr_sections = nr_sections;
 	return map;
@@ -123,6 +124,7 @@ static u32 record_set(struct granule_map *map, struct granule_table *table,
 	return old;
 }
 
+/* Nobody knows when it was freed: long ago. */
 static void table_set_dirty(struct granule_map *map, unsigned long section,
 			    struct granule_table *table)
 {
@@ -130,7 +132,7 @@ static void table_set_dirty(struct granule_map *map, unsigned long section,
 
 	for (i = 0; i < granules_in_section(map); i++)
 		record_set(map, table, section, i,
-			   granule_make(GRANULE_DIRTY, 0, jiffies));
+			   granule_make(GRANULE_DIRTY, 0, jiffies - HEAT_COLD));
 }
 
 static bool section_online(unsigned long section)
@@ -323,6 +325,28 @@ void granule_set_range(unsigned long pfn, unsigned int order,
 }
 
 /**
+ * granule_map_heat - remember a report, to know memory that is needed again soon
+ * @nr: granules in it, without those that had been free for HEAT_COLD
+ * @waited: how long they had been free on average, in jiffies
+ *
+ * Context: Any but under zone->lock.
+ */
+void granule_map_heat(unsigned long nr, unsigned long waited)
+{
+	struct granule_map *map;
+	unsigned long flags;
+
+	rcu_read_lock();
+	map = rcu_dereference(the_map);
+	if (map) {
+		spin_lock_irqsave(&map->heat_lock, flags);
+		heat_reported(&map->heat, nr, waited, jiffies);
+		spin_unlock_irqrestore(&map->heat_lock, flags);
+	}
+	rcu_read_unlock();
+}
+
+/**
  * granule_map_pages - how much memory is of a kind
  * @kind: any but GRANULE_NONE
  *
@@ -358,6 +382,47 @@ void granule_map_backdate(bool on)
 	WRITE_ONCE(backdater, on ? current : NULL);
 }
 
+/* The heat of a granule that becomes free, and since when it counts as that. */
+static unsigned int take_heat(struct granule_map *map, unsigned long now,
+			      unsigned long *since)
+{
+	unsigned int heat;
+
+	*since = now;
+	if (likely(!READ_ONCE(map->heat.nr)))
+		return 0;
+	spin_lock(&map->heat_lock);
+	heat = heat_freed(&map->heat, now, reporting_delay(), since);
+	spin_unlock(&map->heat_lock);
+	return heat;
+}
+
+/* A granule is being allocated: learn from it. */
+static void learn(struct granule_map *map, unsigned long pfn, u32 granule,
+		  unsigned long now)
+{
+	unsigned int level = granule_heat(granule);
+	long nr_dirty;
+	bool soon;
+
+	if (granule_kind(granule) == GRANULE_REPORTED) {
+		nr_dirty = atomic_long_read(&map->nr[GRANULE_DIRTY]);
+		spin_lock(&map->heat_lock);
+		soon = heat_reused(&map->heat, nr_dirty, now, reporting_delay());
+		spin_unlock(&map->heat_lock);
+		trace_page_reporting_reuse(pfn, map->order, granule_age(granule, now),
+					   level, soon);
+		stat_add(STAT_REUSED, 1);
+		stat_add(STAT_REUSED_SOON, soon);
+		/* One that the host still backs would have done. */
+		stat_add(STAT_REUSED_AVOIDABLE, !!nr_dirty);
+	} else if (unlikely(level)) {
+		spin_lock(&map->heat_lock);
+		heat_kept(&map->heat, level, now);
+		spin_unlock(&map->heat_lock);
+	}
+}
+
 /*
  * Called under zone->lock by page_reporting_freed().  Only notes state: waking
  * the worker from here goes through an interrupt, see reporting_wake().
@@ -380,11 +445,13 @@ void __page_reporting_freed(unsigned long pfn, unsigned int order,
 	i = granule_index(map, pfn);
 	last = granule_index(map, pfn + (1UL << order) - 1);
 	for (; i <= last; i++) {
-		unsigned int heat = policy_heat_freed(table->granule[i], now);
-		unsigned long since = now;
+		unsigned long since;
+		unsigned int heat = 0;
 
 		if (unlikely(READ_ONCE(backdater) == current))
-			since -= policy_delay(reporting_delay(), heat);
+			since = now - policy_delay(reporting_delay(), 0);
+		else
+			heat = take_heat(map, now, &since);
 		record_set(map, table, section, i,
 			   granule_make(GRANULE_DIRTY, heat, since));
 	}
@@ -413,22 +480,9 @@ void __page_reporting_taken(unsigned long pfn, unsigned int order)
 
 		if (granule_kind(old) == GRANULE_NONE)
 			continue;
-		if (granule_kind(old) == GRANULE_REPORTED) {
-			stat_add(STAT_REUSED, 1);
-			if (policy_reused_soon(old, now))
-				stat_add(STAT_REUSED_SOON, 1);
-			/* One that the host still backs would have done. */
-			if (atomic_long_read(&map->nr[GRANULE_DIRTY]))
-				stat_add(STAT_REUSED_AVOIDABLE, 1);
-			trace_page_reporting_reuse((section << REPORTING_SECTION_SHIFT) +
-						   (i << map->order), map->order,
-						   granule_age(old, now),
-						   granule_heat(old));
-		}
-		record_set(map, table, section, i,
-			   granule_make(GRANULE_NONE,
-					policy_heat_taken(old, now, reporting_delay()),
-					now));
+		learn(map, (section << REPORTING_SECTION_SHIFT) + (i << map->order),
+		      old, now);
+		record_set(map, table, section, i, granule_make(GRANULE_NONE, 0, now));
 	}
 out:
 	rcu_read_unlock();

@@ -60,7 +60,9 @@ struct ages {
  * @elem_pages: pages of the last element
  * @end_pfn: page frame after the last element
  * @nr_poisoned: poisoned pages in the system before anything was isolated
- * @ages: of each element; kept only while the element's tracepoint is on
+ * @nr_fresh: granules that had been free for less than HEAT_COLD,
+ * @waited: and how long they had, all together, in jiffies
+ * @ages: of each element
  * @sgl: what the device gets
  * @block: what goes back to the allocator
  */
@@ -81,6 +83,8 @@ struct request {
 	unsigned long elem_pages;
 	unsigned long end_pfn;
 	long nr_poisoned;
+	unsigned long nr_fresh;
+	unsigned long waited;
 	struct ages ages[PAGE_REPORTING_CAPACITY];
 	struct scatterlist sgl[PAGE_REPORTING_CAPACITY];
 	struct block block[REQUEST_BLOCKS];
@@ -117,6 +121,8 @@ static void request_reset(struct request *rq)
 	rq->elem_pages = 0;
 	rq->end_pfn = 0;
 	rq->nr_poisoned = poisoned_pages();
+	rq->nr_fresh = 0;
+	rq->waited = 0;
 	sg_init_table(rq->sgl, PAGE_REPORTING_CAPACITY);
 }
 
@@ -205,6 +211,10 @@ static void note_ages(struct request *rq, struct granule_table *table,
 		age = granule_age(table->granule[i], jiffies);
 		ages->youngest = min(ages->youngest, age);
 		ages->oldest = max(ages->oldest, age);
+		if (age < HEAT_COLD) {
+			rq->nr_fresh++;
+			rq->waited += age;
+		}
 	}
 }
 
@@ -247,8 +257,7 @@ static void take_due(struct request *rq, struct granule_map *map,
 			put_block(pfn, order);
 			return;
 		}
-		if (trace_page_reporting_element_enabled())
-			note_ages(rq, table, first, nr);
+		note_ages(rq, table, first, nr);
 		granule_set_range(pfn, order, GRANULE_FLIGHT);
 	} else {
 		take_due(rq, map, table, pfn, order - 1);
@@ -477,6 +486,9 @@ static int send(struct request *rq)
 	trace_page_reporting_done(rq->nr_elements, rq->nr_pages,
 				  ktime_us_delta(ktime_get(), start), err);
 
+	/* What is reported without delay was not taken for cold. */
+	if (!err && rq->delay && rq->nr_fresh)
+		granule_map_heat(rq->nr_fresh, rq->waited / rq->nr_fresh);
 	putback(rq, err ? GRANULE_DIRTY : GRANULE_REPORTED);
 
 	stat_add(STAT_REQUESTS, 1);

@@ -2,12 +2,8 @@
 /*
  * When to report, how much at once, and when to look again.
  *
- * Free memory is worth reporting when it is cold.  How cold is known only
- * afterwards: a granule that is allocated again soon after its report was too
- * hot, and the host's work of dropping and backing it was lost.  One such
- * mistake is chance, the guest has just booted or a job has just begun.  With
- * the second, the granule's delay becomes longer than it was free that time;
- * quiet time shortens it again.
+ * Free memory is worth reporting when it is cold.  How long it stays free before
+ * that is known follows from its heat; see heat.c.
  */
 #include <linux/jiffies.h>
 #include <linux/math.h>
@@ -20,13 +16,12 @@
  * @base: delay of a cold granule
  * @heat: the granule's heat
  *
- * Return: @base, doubled for each heat after the first; a @base that no age
- * could reach then is cut.
+ * Return: @base, doubled for each heat; a @base that no age could reach then is
+ * cut.
  */
 unsigned long policy_delay(unsigned long base, unsigned int heat)
 {
-	return min_t(unsigned long, base, GRANULE_AGE_MAX >> GRANULE_HEAT_MAX) <<
-	       (heat ? heat - 1 : 0);
+	return min_t(unsigned long, base, GRANULE_AGE_MAX >> GRANULE_HEAT_MAX) << heat;
 }
 
 /**
@@ -45,12 +40,19 @@ unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long base)
 	return age < delay ? delay - age : 0;
 }
 
-/* What may go along with a pass that runs anyway. */
-static unsigned long earliest(unsigned long base, unsigned int heat)
+/**
+ * policy_earliest - how long a granule stays free at least
+ * @base: delay of a cold granule
+ * @heat: the granule's heat
+ *
+ * A pass takes what falls due within the next quarter of the base delay as
+ * well: what was freed together then goes in one pass and in large pieces.
+ *
+ * Return: Jiffies; less than the delay.
+ */
+unsigned long policy_earliest(unsigned long base, unsigned int heat)
 {
-	unsigned long delay = policy_delay(base, heat);
-
-	return delay - delay / 4;
+	return policy_delay(base, heat) - policy_delay(base, 0) / 4;
 }
 
 /**
@@ -59,70 +61,11 @@ static unsigned long earliest(unsigned long base, unsigned int heat)
  * @now: jiffies
  * @base: delay of a cold granule
  *
- * A pass takes what falls due within the next quarter of its delay as well:
- * what was freed together then goes in one pass and in large pieces.
- *
- * Return: true if so.
+ * Return: true if so; see policy_earliest().
  */
 bool policy_due(u32 granule, unsigned long now, unsigned long base)
 {
-	return granule_age(granule, now) >= earliest(base, granule_heat(granule));
-}
-
-static unsigned int cooled(u32 granule, unsigned long now)
-{
-	unsigned long levels = granule_age(granule, now) / POLICY_COOLING;
-	unsigned int heat = granule_heat(granule);
-
-	return levels < heat ? heat - levels : 0;
-}
-
-/**
- * policy_heat_freed - heat of a granule that has just become free
- * @granule: its record before
- * @now: jiffies
- *
- * Return: The heat, less what has cooled since the granule was taken.
- */
-unsigned int policy_heat_freed(u32 granule, unsigned long now)
-{
-	return cooled(granule, now);
-}
-
-/**
- * policy_reused_soon - was reporting this granule a mistake?
- * @granule: record of a reported granule that is being allocated
- * @now: jiffies
- *
- * Return: true if it was reported only a short time ago.
- */
-bool policy_reused_soon(u32 granule, unsigned long now)
-{
-	return granule_age(granule, now) < POLICY_SOON;
-}
-
-/**
- * policy_heat_taken - heat of a granule that is being allocated
- * @granule: its record before
- * @now: jiffies
- * @base: delay of a cold granule
- *
- * Return: More after a mistake: 1 after the first, then as much as it takes
- * not to make the same again.  Else what is left after cooling.
- */
-unsigned int policy_heat_taken(u32 granule, unsigned long now, unsigned long base)
-{
-	unsigned int heat = granule_heat(granule);
-	unsigned long was_free;
-
-	if (granule_kind(granule) != GRANULE_REPORTED || !policy_reused_soon(granule, now))
-		return cooled(granule, now);
-	if (!heat)
-		return 1;
-	was_free = policy_delay(base, heat) + granule_age(granule, now);
-	while (heat < GRANULE_HEAT_MAX && earliest(base, heat) <= was_free)
-		heat++;
-	return heat;
+	return granule_age(granule, now) >= policy_earliest(base, granule_heat(granule));
 }
 
 /**

@@ -9,21 +9,15 @@
 
 #include <linux/types.h>
 
-/* A reuse within this time of the report means that the report was a mistake. */
-#define POLICY_SOON		(5 * HZ)
-/* Heat falls by one for every such time without a mistake. */
-#define POLICY_COOLING		(30 * HZ)
 /* Crumbs below the threshold wait no longer than this. */
 #define POLICY_CRUMBS		(30 * HZ)
 /* Passes are at least this far apart, whatever falls due. */
 #define POLICY_MIN_SLEEP	max(HZ / 50, 1)
 
 unsigned long policy_delay(unsigned long base, unsigned int heat);
+unsigned long policy_earliest(unsigned long base, unsigned int heat);
 bool policy_due(u32 granule, unsigned long now, unsigned long base);
 unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long base);
-unsigned int policy_heat_freed(u32 granule, unsigned long now);
-unsigned int policy_heat_taken(u32 granule, unsigned long now, unsigned long base);
-bool policy_reused_soon(u32 granule, unsigned long now);
 unsigned long policy_request_budget(unsigned long free, unsigned long high,
 				    unsigned long block);
 unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,

@@ -34,9 +34,10 @@ def done(seconds, units, latency_us=1000, err=0, elements=1):
              "err": err})
 
 
-def reuse(seconds, unit, age_ms, heat=0):
+def reuse(seconds, unit, age_ms, heat=0, soon=False):
     return (seconds, "page_reporting_reuse",
-            {"pfn": unit * UNIT, "order": 9, "age_ms": age_ms, "heat": heat})
+            {"pfn": unit * UNIT, "order": 9, "age_ms": age_ms, "heat": heat,
+             "soon": soon})
 
 
 def test_percentiles_go_by_weight(figures):
@@ -93,11 +94,11 @@ def test_latency_leaves_out_ages_that_nobody_took(script, options):
 
 def test_refaults(script, options):
     report = feed(script("page-reporting-refaults").Refaults(options()),
-                  element(0.0, 0, 8), reuse(1.0, 0, 400, heat=1), reuse(2.0, 1, 4999, heat=3),
-                  reuse(8.0, 40, 5000))
+                  element(0.0, 0, 8), reuse(1.0, 0, 400, heat=1, soon=True),
+                  reuse(2.0, 1, 60000, heat=3, soon=True), reuse(8.0, 40, 4999))
     found = report.figures()
     assert (found["granules"], found["soon"], found["bytes"]) == (3, 2, 6 * MIB)
-    assert dict(found["within_ms"]) == {1000: 1, 5000: 2, 30000: 3, 300000: 3}
+    assert dict(found["within_ms"]) == {1000: 1, 5000: 2, 30000: 2, 300000: 3}
     assert [(row["key"], row["soon"]) for row in found["by_heat"]] == [(0, 0), (1, 1), (3, 1)]
     assert sum(row["granules"] for row in found["over_time"]) == 3
     assert sum(row["reported_bytes"] for row in found["over_time"]) == 16 * MIB
@@ -181,7 +182,7 @@ def test_balloon(script, options):
 
 def test_top_has_a_screen_for_each_interval(script, options, capsys):
     report = feed(script("page-reporting-top").Top(options(json=False)),
-                  done(0.0, 4, 2000), done(0.5, 4, 4000), reuse(2.5, 0, 100, heat=2))
+                  done(0.0, 4, 2000), done(0.5, 4, 4000), reuse(2.5, 0, 100, heat=2, soon=True))
     report.tick({"sample": {"time": 103_100_000_000}})
     report.finish()
     screens = capsys.readouterr().out.split("Free page reporting\n")[1:]

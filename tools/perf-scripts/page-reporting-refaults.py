@@ -2,8 +2,10 @@
 """What the guest allocated again after its report: how soon, how hot, where.
 
 Memory that comes back soon was reported for nothing: the host dropped it and had to
-provide it anew.  Then the granule becomes hotter, and stays free longer before its
-next report.  "Soon" is within 5 seconds, as for the counter reused_soon.
+provide it anew.  Then as much of what becomes free next is hotter, and stays free
+longer before its report.  "Soon" is when as much, here or elsewhere, was reported
+within the last 5 seconds, as for the counter reused_soon.  Ages are of the very
+granule.
 
 Granules are counted, the units of 2 MiB (or as vm.page_reporting_order says) in
 which memory is reported; one page of a granule allocated is a refault of it.
@@ -12,8 +14,7 @@ which memory is reported; one page of a granule allocated is a refault of it.
 from pagereporting import figures as fig
 from pagereporting import report
 
-SOON_MS = 5000
-STEPS_MS = (1000, SOON_MS, 30000, 300000)
+STEPS_MS = (1000, 5000, 30000, 300000)
 ROWS = 20  # in the table over time
 REGION = 64 << 20  # bytes of an address range in the table of places
 PLACES = 8  # rows in it
@@ -23,7 +24,7 @@ class Refaults(report.Report):
 
     def __init__(self, options):
         super().__init__(options)
-        self.reuses = []  # (seconds, pfn, order, age in ms, heat)
+        self.reuses = []  # (seconds, pfn, order, age in ms, heat, soon)
         self.reports = []  # (seconds, bytes)
 
     def on_page_reporting_element(self, time, fields):
@@ -31,7 +32,7 @@ class Refaults(report.Report):
 
     def on_page_reporting_reuse(self, time, fields):
         self.reuses.append((time, fields["pfn"], fields["order"], fields["age_ms"],
-                            fields["heat"]))
+                            fields["heat"], fields["soon"]))
 
     def _bytes(self, order):
         return self.options.page_size << order
@@ -45,8 +46,8 @@ class Refaults(report.Report):
 
     def _counts(self, reuses):
         return {"granules": len(reuses),
-                "soon": sum(age < SOON_MS for _, _, _, age, _ in reuses),
-                "bytes": sum(self._bytes(order) for _, _, order, _, _ in reuses)}
+                "soon": sum(bool(soon) for _, _, _, _, _, soon in reuses),
+                "bytes": sum(self._bytes(order) for _, _, order, _, _, _ in reuses)}
 
     def _over_time(self):
         length = max(self.end / ROWS, 0.1)
@@ -54,7 +55,7 @@ class Refaults(report.Report):
         for number in range(int(self.end / length) + 1):
             begin = number * length
             inside = [r for r in self.reuses if begin <= r[0] < begin + length]
-            heats = [heat for _, _, _, _, heat in inside]
+            heats = [heat for _, _, _, _, heat, _ in inside]
             rows.append({"seconds": begin,
                          "reported_bytes": sum(size for time, size in self.reports
                                                if begin <= time < begin + length),
@@ -69,9 +70,9 @@ class Refaults(report.Report):
         return {"seconds": self.end,
                 "reported_bytes": sum(size for _, size in self.reports),
                 **self._counts(self.reuses),
-                "within_ms": [[limit, sum(age < limit for _, _, _, age, _ in self.reuses)]
+                "within_ms": [[limit, sum(age < limit for _, _, _, age, _, _ in self.reuses)]
                               for limit in STEPS_MS],
-                "age_ms": fig.distribution([(age, 1) for _, _, _, age, _ in self.reuses]),
+                "age_ms": fig.distribution([(age, 1) for _, _, _, age, _, _ in self.reuses]),
                 "by_order": self._by(lambda r: r[2]),
                 "by_heat": self._by(lambda r: r[4]),
                 "over_time": self._over_time(),
@@ -129,8 +130,8 @@ class Refaults(report.Report):
                    label="highest")
         lower.plot([x for x, _ in hot], [row["mean_heat"] for _, row in hot], "o-", color=BLUE,
                    label="mean")
-        lower.set_ylim(-0.2, 7.2)
-        lower.set_ylabel("heat (0 to 7)")
+        lower.set_ylim(-0.2, 6.2)
+        lower.set_ylabel("heat (0 to 6)")
         lower.set_xlabel("seconds")
         lower.set_title("Heat of what came back", loc="left")
         if hot:

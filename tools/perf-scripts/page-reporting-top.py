@@ -13,7 +13,6 @@ import sys
 from pagereporting import figures as fig
 from pagereporting import report
 
-SOON_MS = 5000
 CLEAR = "\033[H\033[2J"
 
 
@@ -90,7 +89,7 @@ class Top(report.Report):
     def on_page_reporting_reuse(self, _time, fields):
         for counts in self._both():
             counts.reused += 1
-            counts.soon += fields["age_ms"] < SOON_MS
+            counts.soon += fields["soon"]
             counts.heat += fields["heat"]
 
     def on_page_reporting_evacuate(self, _time, fields):

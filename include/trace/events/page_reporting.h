@@ -106,22 +106,24 @@ TRACE_EVENT(page_reporting_done,
 /* The allocator takes from a granule that the host has: it will be backed again. */
 TRACE_EVENT(page_reporting_reuse,
 	TP_PROTO(unsigned long pfn, unsigned int order, unsigned long age,
-		 unsigned int heat),
-	TP_ARGS(pfn, order, age, heat),
+		 unsigned int heat, bool soon),
+	TP_ARGS(pfn, order, age, heat, soon),
 	TP_STRUCT__entry(
 		__field(unsigned long, pfn)
 		__field(unsigned int, order)
 		__field(unsigned int, age_ms)
 		__field(unsigned int, heat)
+		__field(bool, soon)
 	),
 	TP_fast_assign(
 		__entry->pfn = pfn;
 		__entry->order = order;
 		__entry->age_ms = jiffies_to_msecs(age);
 		__entry->heat = heat;
+		__entry->soon = soon;
 	),
-	TP_printk("pfn=0x%lx order=%u age_ms=%u heat=%u", __entry->pfn,
-		  __entry->order, __entry->age_ms, __entry->heat)
+	TP_printk("pfn=0x%lx order=%u age_ms=%u heat=%u soon=%d", __entry->pfn,
+		  __entry->order, __entry->age_ms, __entry->heat, __entry->soon)
 );
 
 /* A unit was to be emptied: what moved, and whether it is whole now. */
