@@ -383,6 +383,8 @@ static inline bool balloon_is_lent(const struct virtio_balloon *vb)
 }
 
 /* main.c */
+bool balloon_in_capture_kernel(void);
+bool balloon_in_confidential_guest(void);
 bool balloon_queue_work(struct virtio_balloon *vb, struct delayed_work *work,
 			unsigned long delay);
 void balloon_take_down(struct virtio_balloon *vb);

@@ -7,6 +7,7 @@
  * Much of what a driver must not do is seen by the software device itself, which
  * fails the test; here the situations are made in which it could happen.
  */
+#include <kunit/static_stub.h>
 #include <linux/balloon_compaction.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -526,6 +527,41 @@ static void reports_in_pieces(struct kunit *test)
 	}
 }
 
+/* Guests that must not give memory away */
+
+static bool it_is(void)
+{
+	return true;
+}
+
+static void capture_kernel_has_no_balloon(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	kunit_activate_static_stub(test, balloon_in_capture_kernel, it_is);
+	dev->offered = F_MODERN | F_LENT | F_POISON | F_REPORTING;
+	softdev_target(dev, SOFTDEV_SOME);
+	KUNIT_EXPECT_FALSE(test, softdev_plug(dev));
+	KUNIT_EXPECT_EQ(test, dev->status & VIRTIO_CONFIG_S_DRIVER_OK, 0);
+	KUNIT_EXPECT_EQ(test, softdev_log_count("no balloon in a crash capture kernel"), 1);
+}
+
+static void confidential_guest_gives_nothing(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	kunit_activate_static_stub(test, balloon_in_confidential_guest, it_is);
+	softdev_target(dev, SOFTDEV_SOME);
+	softdev_start(test, F_MODERN | F_LENT | F_HINTS | F_POISON | F_REPORTING);
+	KUNIT_EXPECT_FALSE(test, virtio_has_feature(&dev->vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT));
+	KUNIT_EXPECT_FALSE(test, virtio_has_feature(&dev->vdev, VIRTIO_BALLOON_F_REPORTING));
+
+	softdev_target(dev, SOFTDEV_SOME + 1);
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_INFLATE), 0UL);
+	softdev_expect_size(dev, 0);
+}
+
 /* Life */
 
 static void reset_when_the_device_needs_it(struct kunit *test)
@@ -602,6 +638,8 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(poison_is_in_what_comes_back),
 	KUNIT_CASE(reported_memory_waits_for_the_answer),
 	KUNIT_CASE(reports_in_pieces),
+	KUNIT_CASE(capture_kernel_has_no_balloon),
+	KUNIT_CASE(confidential_guest_gives_nothing),
 	KUNIT_CASE(reset_when_the_device_needs_it),
 #ifdef CONFIG_PM_SLEEP
 	KUNIT_CASE(suspend_and_resume),

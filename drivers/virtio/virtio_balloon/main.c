@@ -7,6 +7,7 @@
  * resume, balloon_take_down() removal and suspend; between them the device is ours
  * to use.
  */
+#include <kunit/static_stub.h>
 #include <linux/cc_platform.h>
 #include <linux/crash_dump.h>
 #include <linux/mm.h>
@@ -29,6 +30,34 @@ enum balloon_vq {
 	BALLOON_VQ_REPORTING,
 	BALLOON_NR_VQS,
 };
+
+/**
+ * balloon_in_capture_kernel() - was this kernel started by one that crashed?
+ *
+ * A function of its own so that a test can have it so.
+ *
+ * Context: Any.
+ * Return: whether it was.
+ */
+bool balloon_in_capture_kernel(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(balloon_in_capture_kernel);
+	return is_kdump_kernel();
+}
+
+/**
+ * balloon_in_confidential_guest() - is the guest's memory hidden from the host?
+ *
+ * A function of its own for the same reason.
+ *
+ * Context: Any.
+ * Return: whether it is.
+ */
+bool balloon_in_confidential_guest(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(balloon_in_confidential_guest);
+	return cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT);
+}
 
 /**
  * balloon_queue_work() - queue work unless the device is going down
@@ -230,7 +259,7 @@ static struct virtio_balloon *balloon_alloc(struct virtio_device *vdev)
 	vb->vdev = vdev;
 	vb->life = BALLOON_OFF;
 	vb->quiet = true;
-	vb->no_inflate = cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT);
+	vb->no_inflate = balloon_in_confidential_guest();
 	init_rwsem(&vb->users);
 	init_waitqueue_head(&vb->acked);
 	spin_lock_init(&vb->quiet_lock);
@@ -266,7 +295,7 @@ static int balloon_probe(struct virtio_device *vdev)
 	 * A capture kernel lives in a small reservation and for one purpose.  The
 	 * host's target was meant for the kernel that crashed.
 	 */
-	if (is_kdump_kernel()) {
+	if (balloon_in_capture_kernel()) {
 		dev_info(&vdev->dev, "no balloon in a crash capture kernel\n");
 		return -ENODEV;
 	}
@@ -362,7 +391,7 @@ static int balloon_validate(struct virtio_device *vdev)
 	else if (!virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON))
 		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_REPORTING);
 
-	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT)) {
+	if (balloon_in_confidential_guest()) {
 		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_REPORTING);
 		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT);
 	}
