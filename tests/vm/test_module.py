@@ -7,6 +7,7 @@ sources are built as a module of another name.
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -41,6 +42,18 @@ def module():
     return os.path.join(folder, f"{NAME}.ko")
 
 
+def relieves(guest):
+    """It sees pressure as the driver in the kernel does, and gives way."""
+    figure = f"/sys/bus/virtio/drivers/{NAME}/virtio*/balloon/pressure_bytes"
+    assert guest.read_int(figure) == 0
+    job = guest.spawn("exec hold --mib 600")
+    guest.wait_for(lambda: "holding" in job.output or not job.running, 60, "memory is taken")
+    assert job.running, job.errors or job.status
+    assert guest.read_int(figure) > 100 * MIB
+    job.kill(signal.SIGTERM)
+    job.check(60)
+
+
 def test_load_unload_and_load_again(module, tmp_path):
     size = os.path.getsize(module)
     disk = tmp_path / "module"
@@ -57,6 +70,7 @@ def test_load_unload_and_load_again(module, tmp_path):
             guest.set_balloon(500 * MIB)
             guest.wait_for(lambda: guest.balloon_actual() == 500 * MIB, 60, "the balloon inflates")
             assert guest.meminfo()["MemFree"] < before - 400 * MIB
+            relieves(guest)
             guest.sh(f"rmmod {NAME}")
             guest.wait_for(lambda: guest.meminfo()["MemFree"] > before - 32 * MIB, 30,
                            "the guest has its memory back")

@@ -14,8 +14,8 @@ BALLOON = "/sys/bus/virtio/drivers/virtio_balloon/virtio*/balloon/"
 KERNELS = pytest.mark.kernels("overlay")
 
 
-def relief(mode):
-    return pytest.mark.machine(balloon=LENT, cmdline=f"virtio_balloon.relief={mode} "
+def relief(mode, more=""):
+    return pytest.mark.machine(balloon=LENT, cmdline=f"virtio_balloon.relief={mode} {more} "
                                                      f"virtio_balloon.holdoff_ms={HOLDOFF}")
 
 
@@ -55,14 +55,23 @@ def figure(guest, name):
 @KERNELS
 @pytest.mark.fresh
 @pytest.mark.parametrize("mode", [pytest.param("pressure", marks=relief("pressure")),
+                                  pytest.param("pressure without PSI",
+                                               marks=[relief("pressure", "psi=0"),
+                                                      pytest.mark.long]),
                                   pytest.param("oom", marks=relief("oom"))])
 def test_a_job_gets_what_it_needs_and_the_balloon_its_target(guest, hold, mode):
+    total = guest.meminfo()["MemTotal"]
     resize(guest, 300)
     killed = guest.vmstat()["oom_kill"]
+    # The guest may take the pages back, so they are in its total, in use.
+    assert guest.meminfo()["MemTotal"] == total
+    assert guest.meminfo()["MemAvailable"] < 300 * MIB
+    assert figure(guest, "actual_bytes") == 724 * MIB
+    assert guest.exists("/proc/pressure/memory") == ("PSI" not in mode)
     with Watch(guest) as watch:
         job = hold(500)
         assert guest.balloon_actual() > 500 * MIB
-        if mode == "pressure":
+        if mode != "oom":
             assert figure(guest, "pressure_bytes") > 200 * MIB
             assert figure(guest, "oom_bytes") == 0
         else:
