@@ -228,7 +228,7 @@ void control_request(const char *text, size_t len, struct textbuf *tb)
 	struct json_object *req = NULL;
 	const char *command = NULL;
 
-	if (tokener && len < REQUEST_MAX)
+	if (tokener && len < REQUEST_MAX && json_memory(len, 0))
 		req = json_tokener_parse_ex(tokener, text, (int)len);
 	if (json_object_is_type(req, json_type_object))
 		command = qmp_string(req, "command");

@@ -10,6 +10,7 @@
 #include "qmp.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,6 +19,33 @@
 #include "util.h"
 
 #define QMP_DEPTH 16
+
+/*
+ * What json-c makes of a text, at worst: "[[[]]]," and the like are some 190
+ * bytes of objects for each byte, and tables that grow are copied.
+ */
+#define OBJECT_BYTES 256
+#define GROWTH_BYTES 32
+#define PIECE_MAX 4096		/* so that the heap, grown at the start, will do */
+
+/**
+ * json_memory - whether there is memory to parse a text
+ * @len: bytes of text
+ * @before: bytes of the same text that were parsed before
+ *
+ * json-c does not survive an allocation that fails, so it must not come to that:
+ * what can be had in one piece can be had in many, for nothing else runs between.
+ *
+ * Return: true if it is safe to go on.
+ */
+bool json_memory(size_t len, size_t before)
+{
+	void *volatile memory = malloc(len * OBJECT_BYTES + before * GROWTH_BYTES);
+	bool enough = memory != NULL;
+
+	free(memory);
+	return enough;
+}
 
 /**
  * qmp_init - make an empty, closed session
@@ -119,8 +147,8 @@ pid_t qmp_peer_pid(const struct qmp *qmp)
  *      returns an error
  * @arg: passed to @fn
  *
- * Return: 0, -EMSGSIZE (message too long), -EPROTO (not JSON, or too deep), or
- * what @fn returned. The session is of no use after an error.
+ * Return: 0, -EMSGSIZE (message too long), -EPROTO (not JSON, or too deep),
+ * -ENOMEM, or what @fn returned. The session is of no use after an error.
  */
 int qmp_feed(struct qmp *qmp, const char *data, size_t len, qmp_message_fn fn, void *arg)
 {
@@ -135,10 +163,12 @@ int qmp_feed(struct qmp *qmp, const char *data, size_t len, qmp_message_fn fn, v
 			continue;
 		}
 		/* Never hand over more than the message may still have. */
-		piece = min_u64(len, QMP_MESSAGE_MAX - qmp->pending);
+		piece = min_u64(min_u64(len, PIECE_MAX), QMP_MESSAGE_MAX - qmp->pending);
 		/* The tokener takes a NUL for the end of its input. */
 		if (memchr(data, '\0', piece))
 			return -EPROTO;
+		if (!json_memory(piece, qmp->pending))
+			return -ENOMEM;
 		message = json_tokener_parse_ex(qmp->tokener, data, (int)piece);
 		if (!message) {
 			if (json_tokener_get_error(qmp->tokener) != json_tokener_continue)

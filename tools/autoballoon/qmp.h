@@ -33,6 +33,8 @@ int qmp_receive(struct qmp *qmp, qmp_message_fn fn, void *arg);
 int qmp_send(struct qmp *qmp, const char *data, size_t len);
 int qmp_flush(struct qmp *qmp);
 
+bool json_memory(size_t len, size_t before);
+
 /* Typed access: false, and the value untouched, if it is not what it should be. */
 struct json_object *qmp_object(struct json_object *from, const char *key);
 struct json_object *qmp_array(struct json_object *from, const char *key);

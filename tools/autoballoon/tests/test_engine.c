@@ -5,7 +5,7 @@
  * process and time is what the test says, so that the hour takes seconds.
  *
  * Also the parts that are easier to test from inside than through a socket:
- * token bucket, floors, state lines, sizes.
+ * state lines, sizes.
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -51,6 +51,60 @@ time_t __wrap_time(time_t *at)
 	return now;
 }
 
+#ifndef __SANITIZE_ADDRESS__
+/* The whole program's allocator, libraries included, with an end that can be set. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *old, size_t size);
+void __libc_free(void *memory);
+
+static size_t in_use, limit = SIZE_MAX;
+static unsigned int nr_failed;
+
+static bool is_over(size_t size)
+{
+	if (limit == SIZE_MAX || (size <= limit && in_use <= limit - size))
+		return false;
+	nr_failed++;
+	return true;
+}
+
+static void *count(void *memory)
+{
+	in_use += malloc_usable_size(memory);
+	return memory;
+}
+
+void *malloc(size_t size)
+{
+	return is_over(size) ? NULL : count(__libc_malloc(size));
+}
+
+void *calloc(size_t n, size_t size)
+{
+	return is_over(n * size) ? NULL : count(__libc_calloc(n, size));
+}
+
+void *realloc(void *old, size_t size)
+{
+	size_t before = malloc_usable_size(old);
+	void *memory;
+
+	if (is_over(size))
+		return NULL;
+	memory = count(__libc_realloc(old, size));
+	if (memory)
+		in_use -= before;
+	return memory;
+}
+
+void free(void *memory)
+{
+	in_use -= malloc_usable_size(memory);
+	__libc_free(memory);
+}
+#endif
+
 static struct fake {
 	int listener, fd;
 	char in[4096];
@@ -58,9 +112,11 @@ static struct fake {
 	unsigned int balloons;
 } fakes[GUESTS];
 
+static bool may_hang_up;
+
 static void say(struct fake *fake, const char *text)
 {
-	if (send(fake->fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+	if (send(fake->fd, text, strlen(text), MSG_NOSIGNAL) < 0 && !may_hang_up)
 		fail_msg("the daemon has hung up");
 }
 
@@ -116,6 +172,11 @@ static bool serve(struct fake *fake)
 		return true;
 	}
 	n = recv(fake->fd, fake->in + fake->len, sizeof(fake->in) - 1 - fake->len, MSG_DONTWAIT);
+	if (!n && may_hang_up) {
+		close(fake->fd);
+		fake->fd = -1;
+		fake->len = 0;
+	}
 	if (n <= 0)
 		return false;
 	fake->len += (size_t)n;
@@ -202,16 +263,17 @@ static long resident_kib(void)
 	return (long)rss;
 }
 
-static void test_hour_with_hundred_guests(void **state)
+static char dir[32];
+
+/* A hundred guests whose statistics are in. */
+static int start_engine(void **state)
 {
-	char dir[] = "/tmp/autoballoon-test-XXXXXX";
-	long rss_before, rss_after;
-	size_t heap_before, heap_after;
-	double spent = 0;
 	unsigned int i;
 
 	(void)state;
 	log_setup(LOG_PRIO_ERROR);
+	memset(&engine, 0, sizeof(engine));
+	strcpy(dir, "/tmp/autoballoon-test-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	config_defaults(&engine.config);
 	assert_false(config_check(&engine.config));
@@ -226,6 +288,26 @@ static void test_hour_with_hundred_guests(void **state)
 		second();
 	for (i = 0; i < GUESTS; i++)
 		assert_true(engine.result.verdict[i].stats_usable);
+	return 0;
+}
+
+static int stop_engine(void **state)
+{
+	(void)state;
+	engine_close();
+	loop_close();
+	close_fakes(dir);
+	return 0;
+}
+
+static void test_hour_with_hundred_guests(void **state)
+{
+	long rss_before, rss_after;
+	size_t heap_before, heap_after;
+	double spent = 0;
+	unsigned int i;
+
+	(void)state;
 	heap_before = mallinfo2().uordblks;
 	rss_before = resident_kib();
 	for (i = 0; i < 3600; i++)
@@ -245,38 +327,46 @@ static void test_hour_with_hundred_guests(void **state)
 	assert_true(heap_after <= heap_before + 16 * KIB);
 	assert_true(rss_after <= rss_before + 64);
 #endif
-	engine_close();
-	loop_close();
-	close_fakes(dir);
 }
 
-static void test_token_bucket(void **state)
+/* Without memory sessions may end, but targets and limits stay. */
+static void test_memory_runs_out(void **state)
 {
-	struct token_bucket bucket = { 0 };
-	unsigned int passed = 0, t;
+#ifndef __SANITIZE_ADDRESS__
+	static const size_t left[] = { 0, 100, 1000, 10000, 30000, 100000, 300000 };
+	unsigned int i, k, t;
 
 	(void)state;
-	/* The stream of page cache that was measured: 1564 events in a minute. */
-	for (t = 0; t < 1564; t++)
-		passed += token_take(&bucket, 1, 12, 2, 1000 + t * 38);
-	assert_in_range(passed, 12, 14);
-	assert_int_equal(token_take(&bucket, 1000, 12, 2, 10000000), 2);
-	assert_int_equal(token_take(&bucket, 1, 12, 2, 10000000), 0);
-}
-
-static void test_floors(void **state)
-{
-	static const struct amount floors[NR_LEVELS] = {
-		[LEVEL_LOW] = { .percent = 10 },
-		[LEVEL_MEDIUM] = { .percent = 5 },
-		[LEVEL_CRITICAL] = { .bytes = 1000, .percent = -1 },
-	};
-
+	may_hang_up = true;
+	for (i = 0; i < GUESTS; i++)
+		engine.slots[i].hold_max = 900 * MIB;
+	second();
+	for (i = 0; i < GUESTS; i++) {
+		assert_int_equal(engine.memory[i].target, 900 * MIB);
+		assert_int_equal(fakes[i].balloons, 1);
+	}
+	for (k = 0; k < ARRAY_SIZE(left); k++) {
+		limit = in_use + left[k];
+		for (t = 0; t < 60; t++)
+			second();
+		limit = SIZE_MAX;
+		for (i = 0; i < GUESTS; i++) {
+			assert_true(engine.slots[i].guest.used);
+			assert_int_equal(engine.slots[i].hold_max, 900 * MIB);
+			assert_in_range(engine.memory[i].target, 256 * MIB, GIB);
+		}
+	}
+	print_message("%u allocations failed\n", nr_failed);
+	assert_true(nr_failed > 1000);
+	/* With memory again, everybody is back, at the latest after the longest pause. */
+	for (t = 0; t < 60; t++)
+		second();
+	for (i = 0; i < GUESTS; i++)
+		assert_true(engine.result.verdict[i].stats_usable);
+	may_hang_up = false;
+#else
 	(void)state;
-	assert_int_equal(floor_level(100000, 1000000, floors), LEVEL_NONE);
-	assert_int_equal(floor_level(99999, 1000000, floors), LEVEL_LOW);
-	assert_int_equal(floor_level(49999, 1000000, floors), LEVEL_MEDIUM);
-	assert_int_equal(floor_level(999, 1000000, floors), LEVEL_CRITICAL);
+#endif
 }
 
 static void test_state_lines(void **state)
@@ -340,11 +430,11 @@ static void test_sizes_and_times(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_token_bucket),
-		cmocka_unit_test(test_floors),
 		cmocka_unit_test(test_state_lines),
 		cmocka_unit_test(test_sizes_and_times),
-		cmocka_unit_test(test_hour_with_hundred_guests),
+		cmocka_unit_test_setup_teardown(test_hour_with_hundred_guests, start_engine,
+						stop_engine),
+		cmocka_unit_test_setup_teardown(test_memory_runs_out, start_engine, stop_engine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
