@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "donors.h"
 #include "log.h"
 #include "metrics.h"
 #include "proc.h"
@@ -406,6 +407,31 @@ static void save_state(void)
 	engine.state_changed = false;
 }
 
+static const char *slot_name(unsigned int i)
+{
+	return engine.slots[i].guest.name[0] ? engine.slots[i].guest.name : "-";
+}
+
+/* Pressure and nobody could give: once a while of pressure, and to whoever injected it. */
+static void log_donors(void)
+{
+	bool injected = engine.host.injected[LEVEL_LOW] || engine.host.injected[LEVEL_MEDIUM] ||
+			engine.host.injected[LEVEL_CRITICAL];
+	char text[DONORS_TEXT_MAX];
+	struct textbuf tb;
+
+	if (!engine.result.no_donors) {
+		if (engine.level.now == LEVEL_NONE)
+			engine.no_donors = 0;
+		return;
+	}
+	if (engine.no_donors++ && !injected)
+		return;
+	textbuf_init(&tb, text, sizeof(text));
+	donors_explain(&tb, engine.guests, &engine.result, engine.nr, slot_name);
+	log_warn("event=no-donors level=%s %s", level_name(engine.host.level), text);
+}
+
 /**
  * engine_step - let the policy decide, and do what it says
  * @time_ms: the time now
@@ -427,10 +453,7 @@ void engine_step(uint64_t time_ms)
 		carry_out(i, &before[i], time_ms);
 		engine.slots[i].request = 0;
 	}
-	if (engine.result.no_donors && !engine.no_donors++)
-		log_warn("event=no-donors level=%s", level_name(engine.host.level));
-	if (!engine.result.no_donors && engine.level.now == LEVEL_NONE)
-		engine.no_donors = 0;
+	log_donors();
 	memset(engine.host.events, 0, sizeof(engine.host.events));
 	memset(engine.host.injected, 0, sizeof(engine.host.injected));
 	save_state();

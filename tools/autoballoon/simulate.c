@@ -21,6 +21,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "donors.h"
+
 struct sim_guest {
 	char name[64];
 	bool fixed_actual;
@@ -141,9 +143,12 @@ static void print_step(void)
 			format_size(to, sizeof(to), a->target), why_name(a->why),
 			level_name(sim.host.level));
 	}
-	if (sim.result.no_donors)
-		fprintf(sim.out, "t=%" PRIu64 " no-donors level=%s\n", sim.time_ms / 1000,
-			level_name(sim.host.level));
+	if (sim.result.no_donors) {
+		textbuf_init(&tb, text, sizeof(text));
+		donors_explain(&tb, sim.guests, &sim.result, sim.nr, sim_name);
+		fprintf(sim.out, "t=%" PRIu64 " no-donors level=%s %s\n", sim.time_ms / 1000,
+			level_name(sim.host.level), text);
+	}
 }
 
 /* Guests do as they are told; what they lose is free memory first, then cache. */

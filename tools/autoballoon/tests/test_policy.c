@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "donors.h"
 #include "policy.h"
 
 static struct policy_config config;
@@ -303,6 +304,57 @@ static void test_bars(void **state)
 		assert_left_alone(0, bars[i].why);
 		assert_true(result.no_donors);
 	}
+}
+
+static const char *test_name(unsigned int i)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), i ? "a-name-as-long-as-a-name-may-be-%031u" : "a b,c:d", i);
+	return name;
+}
+
+/* All of them are counted, those that fit are named, and it fits into a log line. */
+static void test_no_donors_says_why(void **state)
+{
+	char text[DONORS_TEXT_MAX];
+	struct textbuf tb;
+	unsigned int i, commas = 0, more = 0;
+
+	(void)state;
+	sign(LEVEL_CRITICAL);
+	step();
+	textbuf_init(&tb, text, sizeof(text));
+	donors_explain(&tb, guests, &result, nr, test_name);
+	assert_string_equal(text, "guests=0 reasons=- against=-");
+
+	add_guest()->running = false;
+	add_guest()->stats.available = 300 * MIB;
+	guests[1].stats.free = 100 * MIB;
+	guests[1].charged = 100 * MIB;
+	guests[1].stats.caches = 0;
+	sign(LEVEL_CRITICAL);
+	step();
+	textbuf_init(&tb, text, sizeof(text));
+	donors_explain(&tb, guests, &result, nr, test_name);
+	assert_true(result.no_donors);
+	assert_string_equal(text, "guests=2 reasons=paused:1,nothing-to-gain:1 against="
+			    "a_b_c_d:paused,a-name-as-long-as-a-name-may-be-"
+			    "0000000000000000000000000000001:nothing-to-gain");
+
+	/* As many as there may be, with every reason that there is. */
+	while (nr < POLICY_MAX_GUESTS)
+		add_guest();
+	for (i = 0; i < nr; i++)
+		result.verdict[i].why = (enum why)(i % NR_WHYS);
+	textbuf_init(&tb, text, sizeof(text));
+	donors_explain(&tb, guests, &result, nr, test_name);
+	assert_false(tb.overflow);
+	assert_non_null(strstr(text, ",other:"));
+	for (i = 0; strstr(text, "against=")[i]; i++)
+		commas += strstr(text, "against=")[i] == ',';
+	assert_int_equal(sscanf(strstr(text, "more="), "more=%u", &more), 1);
+	assert_int_equal(commas + 1 + more, POLICY_MAX_GUESTS);
 }
 
 static void test_bad_statistics_observe_only(void **state)
@@ -1009,6 +1061,7 @@ int main(void)
 		cmocka_unit_test_setup(test_low_band_first, setup),
 		cmocka_unit_test_setup(test_other_cgroup_untouched, setup),
 		cmocka_unit_test_setup(test_bars, setup),
+		cmocka_unit_test_setup(test_no_donors_says_why, setup),
 		cmocka_unit_test_setup(test_bad_statistics_observe_only, setup),
 		cmocka_unit_test_setup(test_guest_took_back, setup),
 		cmocka_unit_test_setup(test_guest_low_on_memory_wins_over_host, setup),
