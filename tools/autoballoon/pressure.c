@@ -166,6 +166,8 @@ static void arm_psi(enum level level)
 	sources[level].ready = psi_ready;
 	err = loop_add(&sources[level], fd, EPOLLPRI);
 	if (err) {
+		snprintf(problem, sizeof(problem), "PSI trigger for %s: %s", level_name(level),
+			 strerror(-err));
 		close(fd);
 		return;
 	}
@@ -273,27 +275,58 @@ static uint64_t easy_cache(const char *dir)
 	return inactive + active / 2;
 }
 
+/*
+ * Usage and limit of one cgroup, of either version: v2 has memory.current,
+ * memory.max and memory.high, where reclaim begins, and writes "max" for none.
+ */
+static int read_cgroup(const char *dir, uint64_t *usage, uint64_t *limit)
+{
+	uint64_t high = UNSET;
+
+	*limit = UNSET;
+	if (!read_number(dir, "memory.current", usage)) {
+		read_number(dir, "memory.high", &high);
+		read_number(dir, "memory.max", limit);
+		*limit = min_u64(*limit, high);
+	} else if (!read_number(dir, "memory.usage_in_bytes", usage)) {
+		read_number(dir, "memory.limit_in_bytes", limit);
+		/* v1 writes "no limit" as the largest page aligned number. */
+		if (*limit > (uint64_t)1 << 60)
+			*limit = UNSET;
+	} else {
+		return -ENOENT;
+	}
+	*usage = sub_floor(*usage, easy_cache(dir));
+	return 0;
+}
+
+/*
+ * A cgroup is limited by those above it as well, and the one that has the least
+ * left is the one that counts. Above the hierarchy's root there are no such files.
+ */
 static void sample_cgroup(struct pressure_sample *sample)
 {
-	const char *dir = cfg->cgroup_memory[0] ? cfg->cgroup_memory : cfg->cgroup;
-	uint64_t high = UNSET;
+	uint64_t usage, limit, left = UNSET;
+	char dir[CONFIG_TEXT_MAX];
+	char *slash;
 
 	sample->usage = UNSET;
 	sample->limit = UNSET;
-	if (!dir[0])
-		return;
-	if (!read_number(dir, "memory.current", &sample->usage)) {
-		read_number(dir, "memory.high", &high);
-		read_number(dir, "memory.max", &sample->limit);
-		sample->limit = min_u64(sample->limit, high);
-	} else if (!read_number(dir, "memory.usage_in_bytes", &sample->usage)) {
-		read_number(dir, "memory.limit_in_bytes", &sample->limit);
-		/* v1 writes "no limit" as the largest page aligned number. */
-		if (sample->limit > (uint64_t)1 << 60)
-			sample->limit = UNSET;
+	copy_string(dir, sizeof(dir), cfg->cgroup_memory[0] ? cfg->cgroup_memory : cfg->cgroup);
+	while (dir[0] && !read_cgroup(dir, &usage, &limit)) {
+		if (sample->usage == UNSET)
+			sample->usage = usage;
+		if (limit != UNSET && sub_floor(limit, usage) < left) {
+			left = sub_floor(limit, usage);
+			sample->usage = usage;
+			sample->limit = limit;
+		}
+		while ((slash = strrchr(dir, '/')) && !slash[1])
+			*slash = '\0';	/* ends in a slash */
+		if (!slash)
+			break;
+		*slash = '\0';
 	}
-	if (sample->usage != UNSET)
-		sample->usage = sub_floor(sample->usage, easy_cache(dir));
 }
 
 static void sample_psi(struct pressure_sample *sample)

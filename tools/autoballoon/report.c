@@ -171,6 +171,18 @@ static void doctor_host(struct textbuf *tb)
 				      "read: is the kernel booted with psi=1?" };
 		report_finding(tb, "", &f);
 	}
+	if ((engine.config.cgroup[0] || engine.config.cgroup_memory[0]) &&
+	    engine.sample.usage == UNSET) {
+		f = (struct finding){ SEVERITY_PROBLEM, "cgroup-memory-missing", "The cgroup has no "
+				      "memory.current and no memory.usage_in_bytes: its headroom "
+				      "is not known. Enable the memory controller for it, or set "
+				      "cgroup-memory where that belongs to cgroup v1." };
+		report_finding(tb, "", &f);
+	} else if (engine.sample.usage != UNSET && engine.sample.limit == UNSET) {
+		f = (struct finding){ SEVERITY_NOTE, "cgroup-no-limit", "Neither the cgroup nor one "
+				      "above it has a limit: it has no floor of headroom." };
+		report_finding(tb, "", &f);
+	}
 	if (engine.dry_run) {
 		f = (struct finding){ SEVERITY_NOTE, "dry-run", "Dry run: nothing is sent." };
 		report_finding(tb, "", &f);
