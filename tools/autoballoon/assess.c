@@ -13,13 +13,16 @@
  *					free in the guest, still paid for by the host
  *
  * The floor keeps a guest off the cliff: need + 10 % + reserve, and never less
- * than the configured minimum. Memory that was plugged but not onlined is not
+ * than the configured minimum; right-sizing keeps a margin of 5 % only, if the
+ * guest can take memory back by itself. Memory that was plugged but not onlined is not
  * available, so it counts as needed and is not asked for.
  *
  * All of it comes from the guest and may be a lie. Every number is clamped to
  * the guest's own RAM: a lie can only cost the guest that tells it.
  */
 #include "policy.h"
+
+#define MARGIN_MIN (8 * MIB)
 
 /* Sizes travel as 4 KiB pages. */
 static uint64_t page_down(uint64_t bytes)
@@ -94,16 +97,18 @@ static void update_rates(const struct policy_guest *guest, struct policy_memory 
 static enum why find_need(const struct policy_config *config, const struct policy_guest *guest,
 			  const struct policy_memory *memory, const struct policy_verdict *v)
 {
-	uint64_t fault_limit = config->fault_limit;
+	uint64_t fault_limit = config->fault_limit, scarce = v->reserve / 2;
 	uint64_t available = guest->stats.available == UNSET ? guest->stats.free :
 			     guest->stats.available;
 
-	/* Right-sizing goes by faults itself; leave the mild ones to it. */
-	if (guest->rightsize)
+	/* Right-sizing goes by faults itself, and closer: leave mild signs to it. */
+	if (guest->rightsize) {
 		fault_limit *= 10;
+		scarce = min_u64(scarce, v->margin / 2);
+	}
 	if (memory->oom)
 		return WHY_OOM;
-	if (available < v->reserve / 2)
+	if (available < scarce)
 		return WHY_LOW_MEMORY;
 	if (memory->swap_rate >= config->swap_limit)
 		return WHY_SWAPPING;
@@ -190,9 +195,15 @@ static void find_sizes(const struct policy_config *config, const struct policy_g
 		v->cache = min_u64(v->cache, s->caches);
 	v->floor = v->need + v->need / 10 + v->reserve;
 	v->floor_cached = max_u64(v->floor, v->used + v->reserve);
+	/* Only a guest that can help itself is brought so close to its need. */
+	v->margin = v->floor - v->need;
+	if (guest->yields)
+		v->margin = min_u64(v->margin, max_u64(v->need / 20, MARGIN_MIN));
+	v->floor_tight = v->need + v->margin;
 	v->fits = v->floor <= v->high;
 	v->floor = min_u64(v->high, max_u64(v->low, page_up(v->floor)));
 	v->floor_cached = min_u64(v->high, max_u64(v->low, page_up(v->floor_cached)));
+	v->floor_tight = min_u64(v->high, max_u64(v->low, page_up(v->floor_tight)));
 	if (guest->charged == UNSET)
 		v->slack = guest->reporting ? 0 : v->free;
 	else
@@ -224,6 +235,7 @@ void assess_guest(const struct policy_config *config, const struct policy_host *
 	/* Until the statistics say otherwise, all of it is needed. */
 	verdict->floor = verdict->high;
 	verdict->floor_cached = verdict->high;
+	verdict->floor_tight = verdict->high;
 	verdict->used = guest->actual;
 	verdict->need = guest->actual;
 	verdict->barred = verdict->why != WHY_NONE;

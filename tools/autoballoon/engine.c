@@ -513,6 +513,7 @@ static void tick_guest(unsigned int i, uint64_t time_ms)
 			return;
 		}
 	}
+	g->watch_disks = slot->rule.rightsize;
 	err = guest_tick(g, wants_brisk(i), engine.config.idle_interval_ms / 1000, time_ms);
 	if (err) {
 		drop_session(slot, err, time_ms);

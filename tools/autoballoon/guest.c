@@ -83,6 +83,7 @@ static void forget_session(struct guest *guest)
 	guest->page_size = 0;
 	guest->rss = UNSET;
 	guest->locked = 0;
+	guest->disk_reads = UNSET;
 	memset(&guest->stats, 0xff, sizeof(guest->stats));
 }
 
@@ -97,8 +98,10 @@ void guest_start(struct guest *guest, uint64_t time_ms)
 	uint64_t start = proc_start_time(pid);
 
 	forget_session(guest);
-	if (pid != guest->pid || start != guest->pid_start)
+	if (pid != guest->pid || start != guest->pid_start) {
 		guest->probed = false;
+		guest->disks_refused = false;
+	}
 	guest->pid = pid;
 	guest->pid_start = start;
 	guest_enter(guest, GUEST_GREETING, time_ms);
@@ -135,6 +138,9 @@ void guest_fail(struct guest *guest, int err, uint64_t time_ms)
 {
 	bool lost = guest->phase > GUEST_GREETING, first = !guest->last_error;
 
+	/* So many disks that it would end each session. */
+	if (guest->in_flight == CMD_DISKS && err == -EMSGSIZE)
+		guest->disks_refused = true;
 	qmp_close(&guest->qmp);
 	guest->no_greeting = guest->phase == GUEST_GREETING && err == -ETIMEDOUT;
 	guest->last_error = err;
@@ -276,6 +282,8 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
 		guest->poll_ms = time_ms + guest->interval_s * 1000;
 		if (guest->has_device)
 			guest->wants |= WANT(CMD_QUERY_BALLOON) | WANT(CMD_STATS);
+		if (guest->watch_disks && !guest->disks_refused)
+			guest->wants |= WANT(CMD_DISKS);
 		if (brisk)
 			guest->wants |= WANT(CMD_MIGRATE);
 		if (!proc_memory(guest->pid, guest->pid_start, &memory)) {
@@ -377,6 +385,8 @@ void guest_observe(const struct guest *guest, struct policy_guest *out, uint64_t
 	out->ram = guest->ram;
 	out->actual = guest->actual;
 	out->charged = guest->rss;
+	out->yields = guest->has_oom;
+	out->disk_reads = guest->disk_reads;
 	out->stats = guest->stats;
 	out->stats_actual = min_u64(guest->stats_actual, guest->ram);
 	out->stats_seq = guest->stats_seq;

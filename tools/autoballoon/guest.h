@@ -35,6 +35,7 @@ enum guest_command {
 	CMD_STATS,
 	CMD_MIGRATE,
 	CMD_QUEUE,
+	CMD_DISKS,
 	NR_COMMANDS
 };
 
@@ -90,6 +91,9 @@ struct guest {
 	unsigned int last_used_idx;	/* of the reporting queue, 16 bit */
 	bool used_idx_known;
 	uint64_t reports;		/* buffers the guest has reported */
+	bool watch_disks;		/* ask what its disks read: right-sizing goes by it */
+	bool disks_refused;		/* an answer too long, or none */
+	uint64_t disk_reads;		/* bytes ever, UNSET: unknown */
 
 	/* statistics */
 	struct policy_stats stats;

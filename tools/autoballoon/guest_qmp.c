@@ -327,6 +327,26 @@ static void done_queue(struct guest *guest, struct json_object *ret, uint64_t ti
 	guest->used_idx_known = true;
 }
 
+/* What all disks have read, ever. */
+static void done_disks(struct guest *guest, struct json_object *ret, uint64_t time_ms)
+{
+	size_t i, n = json_object_is_type(ret, json_type_array) ?
+		      json_object_array_length(ret) : 0;
+	uint64_t bytes, sum = 0;
+
+	(void)time_ms;
+	for (i = 0; i < n; i++)
+		if (qmp_u64(qmp_object(json_object_array_get_idx(ret, i), "stats"), "rd_bytes",
+			    &bytes))
+			sum = add_cap(sum, bytes);
+	guest->disk_reads = min_u64(sum, UNSET - 1);
+}
+
+static void failed_disks(struct guest *guest)
+{
+	guest->disks_refused = true;
+}
+
 struct command {
 	const char *name;
 	void (*done)(struct guest *guest, struct json_object *ret, uint64_t time_ms);
@@ -351,6 +371,7 @@ static const struct command commands[NR_COMMANDS] = {
 	[CMD_STATS] = { "qom-get", done_stats, NULL },
 	[CMD_MIGRATE] = { "query-migrate", done_migrate, NULL },
 	[CMD_QUEUE] = { "x-query-virtio-queue-status", done_queue, NULL },
+	[CMD_DISKS] = { "query-blockstats", done_disks, failed_disks },
 };
 
 static int write_arguments(const struct guest *guest, enum guest_command command, char *buf,

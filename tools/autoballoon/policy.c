@@ -110,7 +110,7 @@ static bool set_target(struct step *s, unsigned int i, enum why why, uint64_t ta
 		if (g->hugetlb || g->mem_locked || g->assigned)
 			return false;
 		if (v->stats_usable)
-			target = max_u64(target, v->floor);
+			target = max_u64(target, why == WHY_PROBE ? v->floor_tight : v->floor);
 		else if (why != WHY_REQUEST && target <= m->target)
 			return false;
 	}
@@ -151,6 +151,8 @@ static void give_back(struct step *s, unsigned int i, enum why why)
 		v->why = g->hold_max ? WHY_HELD : why;
 		return;
 	}
+	if (g->rightsize)
+		rightsize_hurt(s->config, m, s->host->time_ms);
 	if (s->host->level >= LEVEL_MEDIUM)
 		target = max_u64(base + g->ram / 2, v->stats_usable ? v->floor : 0);
 	target = max_u64(target, base);
@@ -573,6 +575,8 @@ static void rightsize(struct step *s, unsigned int i)
 	enum why why = WHY_NONE;
 	uint64_t target;
 
+	if (g->rightsize && v->stats_usable)
+		rightsize_watch(m, v);
 	if (!g->rightsize || g->manual || !may_act(s, i) || !m->settled || m->pulsing ||
 	    v->why != WHY_NONE || v->hurt != WHY_NONE || !budget_left(s, i, 0))
 		return;

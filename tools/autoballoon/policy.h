@@ -75,10 +75,12 @@ struct policy_guest {
 	bool mem_locked;
 	bool assigned;
 	bool reporting;			/* negotiated */
+	bool yields;			/* takes memory back when it must: DEFLATE_ON_OOM */
 	uint64_t ram;			/* size without a balloon */
 	uint64_t actual;		/* size with it */
 	uint64_t charged;		/* resident memory of QEMU, or UNSET */
 	struct policy_stats stats;
+	uint64_t disk_reads;		/* bytes ever, counted by QEMU, or UNSET */
 	uint64_t stats_actual;		/* size that they are about, 0: as it is now */
 	uint64_t stats_seq;		/* changes with each new set of statistics */
 	uint64_t stats_age_ms;		/* UNSET: never any */
@@ -130,7 +132,13 @@ struct policy_memory {
 	/* right-sizing */
 	uint64_t probe_ms;
 	unsigned int grace;		/* probes to leave out after a back-off */
+	unsigned int pace;		/* percent of its size that a probe takes */
 	uint64_t worst_fault_rate;	/* since the last probe */
+	uint64_t disk_reads;		/* at the last probe, bytes ever, UNSET: unknown */
+	uint64_t usual_reads;		/* with all its memory, in faults a second */
+	uint64_t bottom;		/* a size that hurt */
+	uint64_t bottom_at_ms;		/* when it did last, 0: never */
+	unsigned int bottom_doublings;	/* how often the time it is kept was doubled */
 };
 
 struct policy_host {
@@ -154,6 +162,8 @@ struct policy_verdict {
 	uint64_t high;			/* largest size allowed */
 	uint64_t floor;			/* never take below this */
 	uint64_t floor_cached;		/* the same if the page cache is to stay */
+	uint64_t floor_tight;		/* the same for right-sizing */
+	uint64_t margin;		/* kept above the need by right-sizing */
 	uint64_t reserve;
 	uint64_t used;			/* in use, with page cache */
 	uint64_t need;			/* in use, without page cache */
@@ -192,6 +202,9 @@ uint64_t assess_gain(const struct policy_config *config, const struct policy_gue
 		     enum level level);
 
 /* rightsize.c: the next size of a guest that looks for the size it needs */
+void rightsize_hurt(const struct policy_config *config, struct policy_memory *memory,
+		    uint64_t time_ms);
+void rightsize_watch(struct policy_memory *memory, const struct policy_verdict *verdict);
 uint64_t rightsize_next(const struct policy_config *config, const struct policy_guest *guest,
 			struct policy_memory *memory, const struct policy_verdict *verdict,
 			uint64_t time_ms, enum why *why);

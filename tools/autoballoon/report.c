@@ -65,12 +65,14 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	out_u64(tb, "min", v->low);
 	out_u64(tb, "max", v->high);
 	out_u64(tb, "floor", v->floor);
+	out_u64(tb, "right_size_floor", o->rightsize ? v->floor_tight : UNSET);
 	out_u64(tb, "rss", g->rss);
 	out_u64(tb, "free", stats ? v->free : UNSET);
 	out_u64(tb, "cache", stats ? v->cache : UNSET);
 	out_u64(tb, "need", stats ? v->need : UNSET);
 	out_u64(tb, "slack", stats ? v->slack : UNSET);
 	out_u64(tb, "fault_rate", stats ? m->fault_rate : UNSET);
+	out_u64(tb, "disk_reads", g->disk_reads);
 	out_u64(tb, "stats_age_ms", o->stats_age_ms);
 	out_bool(tb, "enabled", o->enabled);
 	out_bool(tb, "manual", slot->manual);

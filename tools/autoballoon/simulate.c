@@ -59,7 +59,8 @@ static struct policy_guest *sim_guest(const char *name)
 	config_rule(sim.config, name, "", "", &rule);
 	*g = (struct policy_guest){
 		.present = true, .enabled = rule.automatic, .has_device = true,
-		.has_driver = true, .running = true, .charged = UNSET,
+		.has_driver = true, .running = true, .yields = true,
+		.charged = UNSET, .disk_reads = UNSET,
 		.stats_age_ms = 0, .stats_interval_ms = 1000,
 		.shares = rule.shares, .band = rule.band,
 		.pulse = (enum pulse_mode)rule.pulse, .rightsize = rule.rightsize,
@@ -112,6 +113,8 @@ static int guest_word(struct policy_guest *g, const char *key, const char *text)
 	    set_size(key, text, &s->caches, "caches") ||
 	    set_size(key, text, &s->swap_in, "swap-in") ||
 	    set_size(key, text, &s->swap_out, "swap-out") ||
+	    set_size(key, text, &g->disk_reads, "disk-reads") ||
+	    set_flag(key, text, &g->yields, "deflate-on-oom") ||
 	    set_flag(key, text, &g->reporting, "reporting") ||
 	    set_flag(key, text, &g->running, "running") ||
 	    set_flag(key, text, &g->has_driver, "driver") ||
@@ -126,8 +129,15 @@ static int guest_word(struct policy_guest *g, const char *key, const char *text)
 	return -EINVAL;
 }
 
+static const char *sim_name(unsigned int i)
+{
+	return sim.names[i].name;
+}
+
 static void print_step(void)
 {
+	char text[DONORS_TEXT_MAX];
+	struct textbuf tb;
 	unsigned int i;
 
 	for (i = 0; i < sim.nr; i++) {

@@ -42,6 +42,10 @@ class Qemu:
         self.greet, self.running, self.page_size = greet, running, page_size
         self.mangle, self.x_query = mangle, x_query
         self.interval = 0
+        self.disk_reads = [5 * MIB, 7]  # bytes, for each disk
+        self.devices = ["virtio-balloon-pci"]
+        self.migration = None   # as query-migrate says
+        self.uuid = "00000000-0000-0000-0000-000000000000"
         self.stats = {"stat-total-memory": ram - 44 * MIB, "stat-free-memory": free,
                       "stat-available-memory": available, "stat-disk-caches": caches,
                       "stat-swap-in": 0, "stat-swap-out": 0, "stat-major-faults": 10,
@@ -181,7 +185,10 @@ class Qemu:
                 "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready"]
                            if self.driver else []}},
             "x-query-virtio-queue-status": lambda: {"used-idx": 7},
-            "query-migrate": lambda: {},
+            "query-migrate": lambda: {"status": self.migration} if self.migration else {},
+            "query-blockstats": lambda: [
+                {"device": f"drive{i}", "stats": {"rd_bytes": count, "wr_bytes": 7}}
+                for i, count in enumerate(self.disk_reads)],
         }
         return answers[command]()
 
