@@ -297,6 +297,10 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
 		guest->refresh_ms = time_ms + (guest->driver_ok ? REFRESH_MS : REFRESH_SOON_MS);
 		guest->wants |= WANT(CMD_STATUS) | WANT(CMD_SIZE) | WANT(CMD_DEVICES) |
 				WANT(CMD_MIGRATE);
+		/* Statistics have stopped: somebody may have stopped the polling. */
+		if (guest->driver_ok && guest->interval_set_s &&
+		    (!guest->stats_ms || time_ms - guest->stats_ms > 3000 * guest->interval_set_s))
+			guest->wants |= WANT(CMD_INTERVAL);
 		if (guest->virtio_known)
 			guest->wants |= WANT(CMD_VIRTIO_STATUS);
 		if (!guest->has_device)

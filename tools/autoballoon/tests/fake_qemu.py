@@ -157,20 +157,22 @@ class Qemu:
             raise LookupError("The command has not been found")
         if command == "qom-get":
             return {"stats": self.stats,
-                    "last-update": int(time.time()) if self.driver and self.interval else 0}
+                    "last-update": int(time.time() * 1000) if self.driver and self.interval
+                    else 0}     # finer than QEMU's, for daemons whose clock is fast
         if command == "qom-set":
             self.interval = arguments["value"]
             return {}
         answers = {
             "qmp_capabilities": lambda: {},
             "query-name": lambda: {"name": self.name},
-            "query-uuid": lambda: {"UUID": "00000000-0000-0000-0000-000000000000"},
+            "query-uuid": lambda: {"UUID": self.uuid},
             "query-status": lambda: {"status": "running" if self.running else "paused",
                                      "singlestep": False, "running": self.running},
             "query-balloon": lambda: {"actual": self.actual},
             "query-memory-size-summary": lambda: {"base-memory": self.ram, "plugged-memory": 0},
             "qom-list": lambda: [{"name": "type", "type": "string"},
-                                 {"name": "b0", "type": "child<virtio-balloon-pci>"}],
+                                 *({"name": f"b{i}", "type": f"child<{device}>"}
+                                   for i, device in enumerate(self.devices))],
             "human-monitor-command": lambda: (
                 "              Block Name    PSize              Offset               Used"
                 "              Total\r\n"
