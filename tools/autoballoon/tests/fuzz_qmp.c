@@ -43,6 +43,8 @@ static const char *const talk[] = {
 	"18446744073709551615, \"stat-major-faults\": 12}, \"last-update\": 1700000000}, \"id\": 13}\r\n",
 	"{\"return\": {\"used-idx\": 65535}, \"id\": 14}\r\n",
 	"{\"return\": {\"status\": \"active\"}, \"id\": 15}\r\n",
+	"{\"return\": [{\"device\": \"d0\", \"stats\": {\"rd_bytes\": 18446744073709551615}}, "
+	"{\"stats\": {\"rd_bytes\": 4096}}], \"id\": 16}\r\n",
 	"{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\"}, \"id\": 10}\r\n",
 	"{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"BALLOON_CHANGE\", \"data\": "
 	"{\"actual\": 18446744073709551615}}\r\n",
@@ -152,6 +154,7 @@ static void check_policy(const struct guest *guest, uint64_t time_ms)
 	g.min = g.ram / 4;
 	g.max = g.ram;
 	g.shares = 1;
+	g.rightsize = guest->watch_disks;
 	policy_step(&config, &host, &g, &memory, 1, &result);
 	if (result.action[0].kind != POLICY_NOTHING &&
 	    (result.action[0].target > g.max || result.action[0].target < g.min / 4096 * 4096)) {
@@ -174,6 +177,7 @@ static void run_guest(const char *data, size_t len)
 	if (qmp_adopt(&guest.qmp, fds[0]))
 		abort();
 	guest_start(&guest, run.time_ms);
+	guest.watch_disks = rnd() % 2;
 	while (at < len && !err) {
 		size_t piece = min_u64(rnd() % 3 ? len : rnd() % 40 + 1, len - at);
 
