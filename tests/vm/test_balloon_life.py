@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from guest import MIB
+from guest import MIB, CommandError
 from test_balloon import resize
+from test_pressure import relief
 
 KERNELS = pytest.mark.kernels("overlay")
 PLAIN = pytest.mark.machine(balloon="free-page-reporting=off", max_memory=2048, restartable=True)
@@ -20,6 +21,18 @@ def assert_inflated(guest, total):
     assert guest.balloon_actual() == SMALL * MIB
     assert guest.read_int(BALLOON + "actual_bytes") == TAKEN
     assert guest.meminfo()["MemTotal"] == total - TAKEN
+
+
+def wait_settled(guest):
+    """Until the size stays the same, whatever it is."""
+    sizes = []
+
+    def settled():
+        sizes.append((time.monotonic(), guest.balloon_actual()))
+        recent = [size for when, size in sizes if when > sizes[-1][0] - 2]
+        return sizes[-1][0] - sizes[0][0] > 2 and max(recent) - min(recent) < 8 * MIB
+
+    guest.wait_for(settled, 120, "inflation comes to an end")
 
 
 @KERNELS
@@ -49,14 +62,7 @@ def test_memory_that_is_plugged_and_not_online(guest, hold):
     guest.wait_for(lambda: "offline" in guest.sh("cat /sys/devices/system/memory/*/state"), 30,
                    "the guest sees it")
     guest.set_balloon(512 * MIB)
-    sizes = []
-
-    def settled():
-        sizes.append((time.monotonic(), guest.balloon_actual()))
-        recent = [size for when, size in sizes if when > sizes[-1][0] - 2]
-        return sizes[-1][0] - sizes[0][0] > 2 and max(recent) - min(recent) < 8 * MIB
-
-    guest.wait_for(settled, 120, "inflation comes to an end")
+    wait_settled(guest)
     guest.sh("true")
     assert guest.balloon_actual() < (512 + 400) * MIB
     assert guest.vmstat()["oom_kill"] == killed
@@ -64,6 +70,57 @@ def test_memory_that_is_plugged_and_not_online(guest, hold):
     assert guest.meminfo()["MemTotal"] == total
     guest.remove_dimm(dimm)
     hold(500).free()
+
+
+@KERNELS
+@PLAIN
+def test_a_busy_guest_and_a_target_beyond_it(guest, hold, setting):
+    """It gives what it has, says so now and then, and goes on when it has more."""
+    setting("/sys/module/virtio_balloon/parameters/holdoff_ms", 1000)
+    held = hold(400)
+    guest.spawn("while :; do ls -l /proc >/dev/null; done", 300)
+    killed = guest.vmstat()["oom_kill"]
+    mark = guest.console_mark()
+    guest.set_balloon(MIB)
+    wait_settled(guest)
+    size = guest.balloon_actual()
+    assert size > 400 * MIB
+    assert 1 <= guest.console(mark).count("Out of puff!") <= 10
+    held.free()
+    guest.wait_for(lambda: guest.balloon_actual() < size - 300 * MIB, 60, "inflation goes on")
+    assert guest.vmstat()["oom_kill"] == killed
+    resize(guest, 1024)
+
+
+@pytest.mark.long
+@KERNELS
+@pytest.mark.fresh
+@relief("pressure")
+def test_a_changing_guest_and_a_target_beyond_it(guest):
+    """Where it may take pages back it lives from those that it needs for a moment."""
+    load = guest.spawn("patterns --mib 300 --seconds 20 --jobs 2 --quiet-ms 100", 300)
+    killed = guest.vmstat()["oom_kill"]
+    mark = guest.console_mark()
+    guest.set_balloon(MIB)
+    assert "checked" in load.check(120)
+    assert guest.console(mark).count("Out of puff!") <= 20
+    guest.wait_for(lambda: guest.balloon_actual() < 400 * MIB, 60, "inflation goes on")
+    assert guest.vmstat()["oom_kill"] == killed
+    resize(guest, 1024)
+
+
+@KERNELS
+@PLAIN
+@pytest.mark.parametrize("name, good, bad", [("relief", "oom", ("", "never", "pressure2")),
+                                             ("holdoff_ms", "1000", ("", "x", "-1", "999",
+                                                                     "600001"))])
+def test_parameters(guest, setting, name, good, bad):
+    path = f"/sys/module/virtio_balloon/parameters/{name}"
+    setting(path, good)
+    for value in bad:
+        with pytest.raises(CommandError):
+            guest.write(path, value)
+        assert guest.read(path) == good
 
 
 @KERNELS

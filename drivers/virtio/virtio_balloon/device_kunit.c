@@ -423,6 +423,32 @@ static void hints_are_released_in_need(struct kunit *test)
 			blocks - freed / MAX_ORDER_NR_PAGES);
 }
 
+/* Nobody asks for them; there is just little left. */
+static void hints_are_released_under_pressure(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_HINTS);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	struct page *page, *next;
+	unsigned long blocks, i;
+	LIST_HEAD(pages);
+
+	softdev_command(dev, 7);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	blocks = READ_ONCE(vb->hints.nr_blocks);
+	KUNIT_ASSERT_GT(test, blocks, 0UL);
+
+	for (i = 0; i < totalram_pages() / 32 && READ_ONCE(vb->hints.nr_blocks) == blocks; i++) {
+		page = alloc_page(GFP_HIGHUSER | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page)
+			break;
+		list_add(&page->lru, &pages);
+	}
+	KUNIT_EXPECT_TRUE(test, softdev_wait(READ_ONCE(vb->hints.nr_blocks) < blocks));
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_page(page);
+	KUNIT_EXPECT_EQ(test, dev->nr_ids, 2);
+}
+
 /* Of the pages of some large blocks that are wanted zeroed, how many are not? */
 static unsigned int not_zero(unsigned int blocks)
 {
@@ -634,6 +660,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(hints_go_on_though_no_id_is_shown),
 	KUNIT_CASE(hints_stop_though_no_id_is_shown),
 	KUNIT_CASE(hints_are_released_in_need),
+	KUNIT_CASE(hints_are_released_under_pressure),
 	KUNIT_CASE(hinted_memory_is_like_any_other),
 	KUNIT_CASE(poison_is_in_what_comes_back),
 	KUNIT_CASE(reported_memory_waits_for_the_answer),
