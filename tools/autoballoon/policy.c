@@ -299,7 +299,7 @@ static void follow_request(struct step *s, unsigned int i)
 		s->memory[i].pulsing = false;
 		set_target(s, i, WHY_REQUEST, g->request);
 	} else if (calm && v->stats_usable && v->hurt == WHY_NONE && v->fits &&
-		   g->actual > v->high + POLICY_TOLERANCE) {
+		   s->memory[i].target > v->high && g->actual > v->high + POLICY_TOLERANCE) {
 		set_target(s, i, WHY_LIMIT, v->high);
 	}
 }

@@ -665,6 +665,24 @@ static void test_hold_is_mandatory(void **state)
 	assert_left_alone(0, WHY_HELD);
 }
 
+/* A guest on its way below the limit is not called back to it. */
+static void test_hold_lets_a_take_go_on(void **state)
+{
+	(void)state;
+	config.proportional = false;
+	config.amount[LEVEL_CRITICAL] = 256 * MIB;
+	add_guest();
+	step();
+	host.injected[LEVEL_CRITICAL] = 1;
+	step();
+	assert_action(0, POLICY_TAKE, WHY_PRESSURE, 768 * MIB);
+	guests[0].hold_max = 900 * MIB;
+	host.time_ms += 100;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+	assert_int_equal(memory[0].target, 768 * MIB);
+}
+
 static void test_hold_below_need_waits(void **state)
 {
 	(void)state;
@@ -1206,6 +1224,7 @@ int main(void)
 		cmocka_unit_test_setup(test_reset_gives_all, setup),
 		cmocka_unit_test_setup(test_request_keeps_limits, setup),
 		cmocka_unit_test_setup(test_hold_is_mandatory, setup),
+		cmocka_unit_test_setup(test_hold_lets_a_take_go_on, setup),
 		cmocka_unit_test_setup(test_hold_below_need_waits, setup),
 		cmocka_unit_test_setup(test_pulse, setup),
 		cmocka_unit_test_setup(test_pulse_gives_up, setup),
