@@ -154,6 +154,10 @@ def test_plan_changes_nothing(tmp_path, fleet):
     qemu = fleet.add("web")
     with Daemon(tmp_path) as daemon:
         daemon.wait_ready("web")
+        text = daemon.ctl("plan", "critical")
+        assert re.search(r"web: take, 1024M to .*The host is short of memory", text), text
+        text = daemon.ctl("status")
+        assert re.search(r"ACTUAL +TARGET", text) and re.search(r"web +1024M +1024M", text), text
         plan = daemon.ask("plan", "critical")
         assert plan["guests"][0]["action"] == "take"
         assert plan["guests"][0]["why"] == "host-pressure"
@@ -308,7 +312,8 @@ def test_polling_is_set_again(tmp_path, fleet):
         assert qemu.interval == 1
         qemu.interval = 0
         daemon.wait(lambda: daemon.guest("web")["why"] == "stale-stats")
-        qemu.wait(lambda: qemu.interval == 1, 30, "interval")
+        qemu.event("MEMORY_DEVICE_SIZE_CHANGE")     # or the next time it looks around
+        qemu.wait(lambda: qemu.interval == 1, 10, "interval")
         daemon.wait(lambda: daemon.guest("web")["why"] == "none")
 
 
@@ -681,6 +686,27 @@ def test_simulate(tmp_path):
     bad = subprocess.run([binary, "simulate", "-"], input="t=0 guest=web weight=3\n",
                          capture_output=True, text=True)
     assert bad.returncode == 1 and "-:1: cannot understand word 3" in bad.stderr
+
+
+@pytest.mark.parametrize("yields, above", [("yes", 1.1), ("no", 1.3)])
+def test_simulate_right_sizing(tmp_path, yields, above):
+    """A guest that uses 400 MiB of 1 GiB; what reads its disk from t=300 is a sign of need."""
+    trace = tmp_path / "trace"
+    trace.write_text("t=0 guest=web ram=1G free=624M available=624M caches=0 rss=1G right-size=yes "
+                     f"disk-reads=1M deflate-on-oom={yields}\n" +
+                     "".join(f"t={t} guest=web disk-reads={t * 10}M\n" for t in range(300, 330)) +
+                     "t=900 end\n")
+    out = subprocess.run([os.path.join(BUILD, "autoballoonctl"), "simulate", str(trace)],
+                         capture_output=True, text=True, check=True).stdout
+    rows = [(int(t), why, float(size)) for t, size, why in
+            re.findall(r"t=(\d+) .* to=([\d.]+)M why=(\S+)", out)]
+    search = [size for t, why, size in rows if t < 300]
+    assert {why for t, why, size in rows if t < 300} == {"right-size-probe"}
+    assert 400 < search[-1] <= 400 * above, search
+    back = [size for t, why, size in rows if why == "right-size-back-off"]
+    assert back and back[0] > search[-1]
+    # Not below the size that hurt, nor near it, as long as that is remembered.
+    assert min(size for t, why, size in rows if t >= 300) >= 1.04 * search[-1]
 
 
 @pytest.mark.skipif(ASAN or not os.environ.get("AUTOBALLOON_LONG"), reason="takes a minute")
