@@ -38,8 +38,12 @@
 
 /* Units isolated at a time. */
 #define BATCH_UNITS	16
-/* Between goes, while there is something to do. */
-#define NEXT_GO		HZ
+/* The guest must have been idle for so long before the first go, */
+#define IDLE_BEFORE	HZ
+/* after a go that moved something, */
+#define IDLE_MOVED	(HZ / 4)
+/* and after one that only looked. */
+#define IDLE_LOOKED	(HZ / 20 + 1)
 /* Between two samples of how idle the guest is. */
 #define SAMPLE_AGE_MAX	(3 * HZ)
 
@@ -78,6 +82,8 @@ static unsigned long cursor;
 static unsigned int rounds_left;
 /* Free pages in pieces, as far as this round has come. */
 static unsigned long round_stranded;
+/* What CPUs have on lists of their own is as good as none; see settle(). */
+static bool settled;
 
 /* How long the worker waits for something to do; hooks end a long wait. */
 static unsigned long look_interval = EVACUATE_LOOK_MIN;
@@ -242,7 +248,7 @@ static struct granule_table *table_at(unsigned long pfn)
 	return granule_map_table(map, section);
 }
 
-static u16 *seen_at(struct granule_table *table, unsigned long pfn)
+static struct evacuate_seen *seen_at(struct granule_table *table, unsigned long pfn)
 {
 	return &table->seen[(pfn & (REPORTING_SECTION_PAGES - 1)) >> pageblock_order];
 }
@@ -254,7 +260,6 @@ static u16 *seen_at(struct granule_table *table, unsigned long pfn)
 static void look_at_window(struct evacuation *ev)
 {
 	struct granule_table *table = NULL;
-	bool aged = false;
 	unsigned long pfn;
 
 	ev->zone = NULL;
@@ -263,17 +268,12 @@ static void look_at_window(struct evacuation *ev)
 	for (; ev->nr < EVACUATE_WINDOW; ev->nr++) {
 		struct evacuate_unit *unit = &ev->units[ev->nr];
 		struct page *page;
-		u16 *seen;
 
 		pfn = ev->start + ev->nr * pageblock_nr_pages;
 		if (pfn >= max_pfn)
 			break;
-		if (!table || !(pfn & (REPORTING_SECTION_PAGES - 1))) {
+		if (!table || !(pfn & (REPORTING_SECTION_PAGES - 1)))
 			table = table_at(pfn);
-			aged = table && time_after_eq(jiffies, table->looked + EVACUATE_QUIET);
-			if (aged)
-				table->looked = jiffies;
-		}
 		unit->free = EVACUATE_LEAVE;
 		unit->quiet = false;
 		page = table ? pfn_to_online_page(pfn) : NULL;
@@ -286,8 +286,7 @@ static void look_at_window(struct evacuation *ev)
 		unit->free = look_at_unit(pfn);
 		if (unit->free == EVACUATE_LEAVE)
 			continue;
-		seen = seen_at(table, pfn);
-		unit->quiet = evacuate_look(seen, unit->free, aged);
+		unit->quiet = evacuate_look(seen_at(table, pfn), unit->free, jiffies);
 		if (unit->free < pageblock_nr_pages)
 			ev->stranded += unit->free;
 		cond_resched();
@@ -559,6 +558,17 @@ static unsigned int go(struct evacuation *ev, unsigned long start,
 	return moved;
 }
 
+/*
+ * Pages on the CPUs' own lists belong to units, of which they would trickle
+ * back one by one, and no unit with such a page is quiet, or movable.
+ */
+static void settle(void)
+{
+	lru_add_drain_all();
+	reporting_drain();
+	settled = true;
+}
+
 static void evacuate_work_func(struct work_struct *work)
 {
 	struct evacuation *ev = the_evacuation;
@@ -569,8 +579,10 @@ static void evacuate_work_func(struct work_struct *work)
 		return;
 
 	calm = guest_calm(&active);
-	if (active)
+	if (active) {
 		rounds_left = ROUNDS;
+		settled = false;
+	}
 	if (!rounds_left) {
 		look_interval = evacuate_next_look(look_interval, active);
 		look_again(look_interval);
@@ -580,10 +592,12 @@ static void evacuate_work_func(struct work_struct *work)
 	/* Only a fresh sample tells whether the guest is idle now. */
 	if (!calm || time_after(jiffies, sample.when + SAMPLE_AGE_MAX) || !guest_idle()) {
 		sample_take();
-		look_again(NEXT_GO);
+		look_again(IDLE_BEFORE);
 		return;
 	}
 
+	if (!cursor && !settled)
+		settle();
 	mutex_lock(&reporting_pass_lock);
 	moved = go(ev, cursor, EVACUATE_BUDGET, false);
 	mutex_unlock(&reporting_pass_lock);
@@ -602,7 +616,7 @@ static void evacuate_work_func(struct work_struct *work)
 		round_stranded = 0;
 	}
 	sample_take();
-	look_again(cursor || moved ? NEXT_GO : EVACUATE_QUIET);
+	look_again(moved ? IDLE_MOVED : cursor ? IDLE_LOOKED : EVACUATE_QUIET);
 }
 
 /**

@@ -13,9 +13,6 @@
 
 #include "evacuate_policy.h"
 
-/* In what evacuate_look() remembers: the unit was quiet at the last look. */
-#define SEEN_QUIET	BIT(15)
-
 static int by_free(const void *a, const void *b, const void *units)
 {
 	const struct evacuate_unit *u = units;
@@ -80,26 +77,30 @@ void evacuate_plan_make(struct evacuate_plan *plan,
 
 /**
  * evacuate_look - remember a unit, and say whether it is quiet
- * @seen: what is remembered of it; 0 at first
+ * @seen: what is remembered of it; zeroes at first
  * @free: its free pages now
- * @aged: the last look that counted was EVACUATE_QUIET ago; this one counts
+ * @now: jiffies
  *
- * Return: true if two looks so far apart, and all between, saw the same.
+ * What has not changed for hours may seem to have, and waits once more.
+ *
+ * Return: true if all looks for EVACUATE_QUIET saw the same.
  */
-bool evacuate_look(u16 *seen, u16 free, bool aged)
+bool evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now)
 {
-	if (aged)
-		*seen = free | ((*seen & ~SEEN_QUIET) == free ? SEEN_QUIET : 0);
-	return *seen == (free | SEEN_QUIET);
+	u16 tick = now / EVACUATE_TICK;
+
+	if (seen->free != free)
+		*seen = (struct evacuate_seen){ free, tick };
+	return (u16)(tick - seen->since) >= EVACUATE_QUIET / EVACUATE_TICK;
 }
 
 /**
  * evacuate_forget - do not try this unit again soon
  * @seen: what is remembered of it
  */
-void evacuate_forget(u16 *seen)
+void evacuate_forget(struct evacuate_seen *seen)
 {
-	*seen = EVACUATE_LEAVE & ~SEEN_QUIET;
+	seen->free = EVACUATE_LEAVE;
 }
 
 /**

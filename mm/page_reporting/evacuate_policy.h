@@ -13,7 +13,9 @@
 /* Units looked at in one go. */
 #define EVACUATE_WINDOW		512
 /* A unit must not have changed for so long. */
-#define EVACUATE_QUIET		(5 * HZ)
+#define EVACUATE_QUIET		(2 * HZ)
+/* How fine that is measured. */
+#define EVACUATE_TICK		max(HZ / 8, 1)
 /* The guest must not have had to reclaim for so long. */
 #define EVACUATE_CALM		(10 * HZ)
 /* Fewer units than this are not worth disturbing anybody. */
@@ -21,7 +23,7 @@
 /* Pages that may move in one go. */
 #define EVACUATE_BUDGET		16384
 /* Looking around when nothing is to be done: from so often to so seldom. */
-#define EVACUATE_LOOK_MIN	(5 * HZ)
+#define EVACUATE_LOOK_MIN	(2 * HZ)
 #define EVACUATE_LOOK_MAX	(60 * HZ)
 /* Pages allocated and freed since the last look that make another worth it. */
 #define EVACUATE_ACTIVITY	4096
@@ -37,6 +39,16 @@
 struct evacuate_unit {
 	u16 free;
 	bool quiet;
+};
+
+/**
+ * struct evacuate_seen - what is remembered of a unit
+ * @free: its free pages at the last look, or EVACUATE_LEAVE
+ * @since: when they were first seen to be as many, in EVACUATE_TICK
+ */
+struct evacuate_seen {
+	u16 free;
+	u16 since;
 };
 
 /**
@@ -58,8 +70,8 @@ struct evacuate_plan {
 void evacuate_plan_make(struct evacuate_plan *plan,
 			const struct evacuate_unit *units, unsigned int nr,
 			unsigned int unit_pages, unsigned int budget);
-bool evacuate_look(u16 *seen, u16 free, bool aged);
-void evacuate_forget(u16 *seen);
+bool evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now);
+void evacuate_forget(struct evacuate_seen *seen);
 bool evacuate_idle(u64 idle_us, u64 wall_us, unsigned int nr_cpus);
 unsigned long evacuate_next_look(unsigned long last, bool active);
 

@@ -152,24 +152,25 @@ static void random_plans_are_sound(struct kunit *test)
 	}
 }
 
-static void quiet_takes_two_looks(struct kunit *test)
+static void quiet_takes_time(struct kunit *test)
 {
-	u16 seen = 0;
+	unsigned long now = (U16_MAX - 3UL) * EVACUATE_TICK;
+	struct evacuate_seen seen = {};
 
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, true));
-	/* A look too soon changes nothing. */
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, false));
-	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 100, true));
-	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 100, false));
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 101, false));
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 101, true));
-	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 101, true));
+	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, now));
+	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, now + EVACUATE_QUIET / 2));
+	now += EVACUATE_QUIET + EVACUATE_TICK;
+	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 100, now));
+	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 100, now));
+	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 101, now));
+	now += EVACUATE_QUIET + EVACUATE_TICK;
+	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 101, now));
 
 	/* After a failure it has to earn it again. */
 	evacuate_forget(&seen);
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 101, false));
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 101, true));
-	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 101, true));
+	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 101, now));
+	now += EVACUATE_QUIET + EVACUATE_TICK;
+	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 101, now));
 }
 
 static void idle_means_nine_tenths(struct kunit *test)
@@ -199,7 +200,7 @@ static struct kunit_case evacuate_policy_cases[] = {
 	KUNIT_CASE(gain_exceeds_cost),
 	KUNIT_CASE(budget_holds),
 	KUNIT_CASE(random_plans_are_sound),
-	KUNIT_CASE(quiet_takes_two_looks),
+	KUNIT_CASE(quiet_takes_time),
 	KUNIT_CASE(idle_means_nine_tenths),
 	KUNIT_CASE(looks_become_seldom),
 	{}

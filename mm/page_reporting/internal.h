@@ -57,6 +57,7 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
+#include "evacuate_policy.h"
 #include "granule.h"
 #include "heat.h"
 
@@ -70,14 +71,12 @@
 /**
  * struct granule_table - the granules of one memory section
  * @dirty: one bit a granule: of kind GRANULE_DIRTY
- * @looked: when evacuation last took note of the section, in jiffies
- * @seen: what it noted of each pageblock; see evacuate_look()
+ * @seen: what evacuation noted of each pageblock
  * @granule: the records
  */
 struct granule_table {
 	unsigned long *dirty;
-	unsigned long looked;
-	u16 *seen;
+	struct evacuate_seen *seen;
 	u32 granule[];
 };
 

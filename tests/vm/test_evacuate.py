@@ -1,5 +1,6 @@
 """Evacuation: memory that lies in pieces comes back, and nobody sees what moves."""
 
+import re
 import signal
 import time
 
@@ -47,6 +48,26 @@ def test_pieces_come_back_by_themselves(guest, anon):
     returned = (high - guest.charge()) // MIB
     end(job)
     assert returned >= 120, f"{returned} of 200 MiB in pieces"
+
+
+@RELEASE
+@pytest.mark.machine(memory=256)
+def test_no_part_of_memory_is_forgotten(guest):
+    """Zones and windows begin in the middle of sections; the first section has two zones."""
+    guest.write("/sys/kernel/tracing/events/page_reporting/page_reporting_evacuate/enable", 1)
+    job = start(guest, "fragment --mib 160", "fragmented")
+
+    def first_section():
+        pfns = [int(pfn, 0) for pfn in re.findall(r"page_reporting_evacuate: pfn=(\w+)",
+                                                  guest.read("/sys/kernel/tracing/trace"))]
+        return [pfn for pfn in pfns if 0x1000 <= pfn < 0x8000]
+
+    # A guest that is asked all the time is not idle.
+    deadline = time.time() + 60
+    while not first_section() and time.time() < deadline:
+        time.sleep(8)
+    assert first_section()
+    end(job)
 
 
 @RELEASE
