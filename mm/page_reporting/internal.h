@@ -95,6 +95,7 @@ struct granule_map {
 	unsigned long nr_sections;
 	atomic_long_t nr[GRANULE_REPORTED + 1];
 	struct heat heat;
+	/* Of heat; inside zone->lock. */
 	spinlock_t heat_lock;
 	unsigned long *dirty;
 	struct granule_table __rcu *table[];
