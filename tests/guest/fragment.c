@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * fragment: fills memory and frees every other piece of it.
+ * fragment: fills memory and frees every other piece of it, or more.
  *
- * What it frees lies between pieces that stay in use, so that no two pieces
- * merge into a larger free block.  It holds the rest until SIGTERM.
+ * What it frees lies between pieces that stay in use, so that the pieces do not
+ * merge into one large free block.  It holds the rest until SIGTERM.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -19,10 +19,10 @@
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: fragment --mib N [--piece KIB] [--anon] [--wait]\n\n"
-		"Fills N MiB of shared memory (memfd), frees every other piece (1024 KiB\n"
-		"unless said otherwise), prints 'fragmented', and on SIGTERM frees the rest\n"
-		"and ends.\n\n"
+	fprintf(out, "usage: fragment --mib N [--piece KIB] [--keep K] [--anon] [--wait]\n\n"
+		"Fills N MiB of shared memory (memfd), frees all but every Kth piece (every\n"
+		"other one of 1024 KiB unless said otherwise), prints 'fragmented', and on\n"
+		"SIGTERM frees the rest and ends.\n\n"
 		"  --anon  anonymous memory instead, without transparent huge pages\n"
 		"  --wait  print 'filled' and free the pieces at a first SIGTERM\n");
 }
@@ -32,12 +32,13 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "mib", required_argument, NULL, 'm' },
 		{ "piece", required_argument, NULL, 'p' },
+		{ "keep", required_argument, NULL, 'k' },
 		{ "anon", no_argument, NULL, 'a' },
 		{ "wait", no_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	unsigned long len = 0, piece = MIB;
+	unsigned long len = 0, piece = MIB, keep = 2;
 	sigset_t term;
 	char *memory;
 	int c, fd = -1, sig, anon = 0, waiting = 0;
@@ -49,6 +50,9 @@ int main(int argc, char **argv)
 			break;
 		case 'p':
 			piece = strtoul(optarg, NULL, 10) * KIB;
+			break;
+		case 'k':
+			keep = strtoul(optarg, NULL, 10);
 			break;
 		case 'a':
 			anon = 1;
@@ -64,7 +68,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!len || !piece || piece % (4 * KIB) || optind != argc) {
+	if (!len || !piece || keep < 2 || piece % (4 * KIB) || optind != argc) {
 		usage(stderr);
 		return 2;
 	}
@@ -95,7 +99,9 @@ int main(int argc, char **argv)
 		while (sigwait(&term, &sig))
 			;
 	}
-	for (unsigned long at = 0; at + piece <= len; at += 2 * piece) {
+	for (unsigned long at = 0; at + piece <= len; at += piece) {
+		if (at / piece % keep == keep - 1)
+			continue;
 		if (madvise(memory + at, piece, anon ? MADV_DONTNEED : MADV_REMOVE)) {
 			perror("fragment: madvise");
 			return 1;

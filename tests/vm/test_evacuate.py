@@ -51,11 +51,14 @@ def test_pieces_come_back_by_themselves(guest, anon):
 
 
 @RELEASE
-@pytest.mark.machine(memory=256)
+@pytest.mark.machine(memory=384)
 def test_no_part_of_memory_is_forgotten(guest):
-    """Zones and windows begin in the middle of sections; the first section has two zones."""
+    """Zones and windows begin in the middle of sections; the first section has two zones.
+
+    Of all units a sixteenth is to be filled, so that some of any section must be emptied.
+    """
     guest.write("/sys/kernel/tracing/events/page_reporting/page_reporting_evacuate/enable", 1)
-    job = start(guest, "fragment --mib 160", "fragmented")
+    job = start(guest, "fragment --mib 260 --piece 128 --keep 16", "fragmented")
 
     def first_section():
         pfns = [int(pfn, 0) for pfn in re.findall(r"page_reporting_evacuate: pfn=(\w+)",
