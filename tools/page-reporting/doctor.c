@@ -118,7 +118,7 @@ static void check_pace(const struct engine *engine)
 	uint64_t reused = engine->counter[REUSED].n, soon = engine->counter[REUSED_SOON].n;
 
 	if (soon > 64 && soon > reused / 4)
-		say("note", "reuse: %" PRIu64 " of %" PRIu64 " granules that were reported and allocated again were so within 5 s; a larger vm.page_reporting_delay_ms may suit this guest",
+		say("note", "reuse: %" PRIu64 " of %" PRIu64 " granules that were reported and allocated again were so within 5 s of the report of as much; a larger vm.page_reporting_delay_ms may suit this guest",
 		    soon, reused);
 }
 

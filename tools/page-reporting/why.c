@@ -116,7 +116,7 @@ static void waiting(const struct snapshot *shot, struct reasons *reasons)
 	if (soon->known && soon->n)
 		add(reasons, "young-or-hot", false, shot->waiting,
 		    "not free for vm.page_reporting_delay_ms (%s) yet, or hot: %" PRIu64
-		    " granules were needed again within 5 s of a report, and such wait longer",
+		    " granules were needed again within 5 s of a report, and as much waits longer",
 		    delay, soon->n);
 	else
 		add(reasons, "young", false, shot->waiting,
