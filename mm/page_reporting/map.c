@@ -397,19 +397,23 @@ static unsigned int take_heat(struct granule_map *map, unsigned long now,
 	return heat;
 }
 
-/* A granule is being allocated: learn from it. */
+/*
+ * A granule is being allocated: learn from it.  Evacuation does so without the
+ * zone's lock, and with interrupts on, in which memory can be freed.
+ */
 static void learn(struct granule_map *map, unsigned long pfn, u32 granule,
 		  unsigned long now)
 {
 	unsigned int level = granule_heat(granule);
+	unsigned long flags;
 	long nr_dirty;
 	bool soon;
 
 	if (granule_kind(granule) == GRANULE_REPORTED) {
 		nr_dirty = atomic_long_read(&map->nr[GRANULE_DIRTY]);
-		spin_lock(&map->heat_lock);
+		spin_lock_irqsave(&map->heat_lock, flags);
 		soon = heat_reused(&map->heat, nr_dirty, now, reporting_delay());
-		spin_unlock(&map->heat_lock);
+		spin_unlock_irqrestore(&map->heat_lock, flags);
 		trace_page_reporting_reuse(pfn, map->order, granule_age(granule, now),
 					   level, soon);
 		stat_add(STAT_REUSED, 1);
@@ -417,9 +421,9 @@ static void learn(struct granule_map *map, unsigned long pfn, u32 granule,
 		/* One that the host still backs would have done. */
 		stat_add(STAT_REUSED_AVOIDABLE, !!nr_dirty);
 	} else if (unlikely(level)) {
-		spin_lock(&map->heat_lock);
+		spin_lock_irqsave(&map->heat_lock, flags);
 		heat_kept(&map->heat, level, now);
-		spin_unlock(&map->heat_lock);
+		spin_unlock_irqrestore(&map->heat_lock, flags);
 	}
 }
 

@@ -95,6 +95,20 @@ def test_flush_can_evacuate_first(guest, setting):
 
 
 @OURS
+def test_evacuation_into_what_was_reported(guest, setting):
+    """With granules of a page the holes that it fills are at the host."""
+    setting("/proc/sys/vm/page_reporting_order", 0)
+    reused = guest.read_int(COUNTERS + "reused")
+    moved = guest.read_int(COUNTERS + "evacuate_moved_pages")
+    job = start(guest, "fragment --mib 60", "fragmented")
+    for _ in range(2):
+        flush_whole(guest)
+    assert guest.read_int(COUNTERS + "evacuate_moved_pages") > moved
+    assert guest.read_int(COUNTERS + "reused") > reused
+    end(job)
+
+
+@OURS
 @pytest.mark.parametrize("how, moves", [("none", True), ("lock", False), ("pin", False)])
 def test_what_must_stay_stays(guest, how, moves):
     """A page of each piece is locked or pinned: neither it nor anything around it is hurt."""

@@ -130,8 +130,8 @@ class Refaults(report.Report):
                    label="highest")
         lower.plot([x for x, _ in hot], [row["mean_heat"] for _, row in hot], "o-", color=BLUE,
                    label="mean")
-        lower.set_ylim(-0.2, 6.2)
-        lower.set_ylabel("heat (0 to 6)")
+        lower.set_ylim(-0.2, 4.2)
+        lower.set_ylabel("heat (0 to 4)")
         lower.set_xlabel("seconds")
         lower.set_title("Heat of what came back", loc="left")
         if hot:
