@@ -488,7 +488,7 @@ static unsigned int evacuate_batch(struct evacuation *ev, const u16 *source,
 	drain_all_pages(ev->zone);
 
 	/* What becomes whole is cold: nobody has touched it for long. */
-	granule_map_backdate(true);
+	granule_map_backdate(HEAT_COLD);
 	for_each_set_bit(i, isolated, nr) {
 		unsigned long pfn = ev->start + source[i] * pageblock_nr_pages;
 		unsigned int n = move_unit(ev, pfn);
@@ -504,7 +504,7 @@ static unsigned int evacuate_batch(struct evacuation *ev, const u16 *source,
 		moved += n;
 		cond_resched();
 	}
-	granule_map_backdate(false);
+	granule_map_backdate(0);
 	return moved;
 }
 
@@ -565,7 +565,7 @@ static unsigned int go(struct evacuation *ev, unsigned long start,
 static void settle(void)
 {
 	lru_add_drain_all();
-	reporting_drain();
+	reporting_drain(HEAT_COLD);
 	settled = true;
 }
 

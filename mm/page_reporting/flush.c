@@ -45,7 +45,7 @@ static DECLARE_DELAYED_WORK(flusher, flush_func);
 static void drain_everything(void)
 {
 	lru_add_drain_all();
-	reporting_drain();
+	reporting_drain(1);
 }
 
 static int flush_once(bool evacuate, unsigned long until)

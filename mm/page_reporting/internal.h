@@ -114,7 +114,7 @@ void granule_set_range(unsigned long pfn, unsigned int order,
 		       enum granule_kind kind);
 void granule_map_heat(unsigned long nr, unsigned long waited);
 unsigned long granule_map_pages(enum granule_kind kind);
-void granule_map_backdate(bool on);
+void granule_map_backdate(unsigned long by);
 int granule_map_init(void);
 
 static inline unsigned long granules_in_section(const struct granule_map *map)
@@ -161,7 +161,7 @@ void reporting_stir(void);
 void reporting_queue(struct delayed_work *work, unsigned long delay);
 void reporting_kick(void);
 void reporting_wait(void);
-void reporting_drain(void);
+void reporting_drain(unsigned long since);
 int reporting_set_order(unsigned int order);
 int reporting_set_pause(bool on);
 bool reporting_paused(void);

@@ -237,22 +237,23 @@ static void rearm(const struct pass_result *result)
 
 /**
  * reporting_drain - bring what lies on per-CPU lists to where passes look
+ * @since: it was freed so long ago at least, in jiffies; not 0
  *
  * CPUs that have gone idle keep freed pages on their own lists, huge ones too,
- * and no hook sees them there.  They count as freed long ago.
+ * and no hook sees them there.  They count as due at once.
  *
  * Context: From a work of reporting_queue(); may sleep.
  */
-void reporting_drain(void)
+void reporting_drain(unsigned long since)
 {
 	struct zone *zone;
 
 	stat_add(STAT_DRAINS, 1);
-	granule_map_backdate(true);
+	granule_map_backdate(since);
 	/* Of one zone, drain_all_pages() waits for others that drain. */
 	for_each_populated_zone(zone)
 		drain_all_pages(zone);
-	granule_map_backdate(false);
+	granule_map_backdate(0);
 }
 
 /* Once a burst has been reported, get the rest of it. */
@@ -267,7 +268,7 @@ static bool drain_after_burst(void)
 
 	reported_since_drain = 0;
 	last_drain = jiffies;
-	reporting_drain();
+	reporting_drain(1);
 	return true;
 }
 

@@ -32,6 +32,8 @@ static struct granule_map __rcu *the_map;
 
 /* The task whose frees were really made long ago: it drains per-CPU lists. */
 static struct task_struct *backdater;
+/* How long ago, in jiffies. */
+static unsigned long backdated_by;
 
 /* Of a map that cannot change: see the_map. */
 static struct granule_map *map_locked(void)
@@ -370,16 +372,17 @@ unsigned long granule_map_pages(enum granule_kind kind)
 
 /**
  * granule_map_backdate - this task frees what others freed before
- * @on: from now on; or no longer
+ * @by: from now on, so long ago at least, in jiffies; 0: no longer
  *
  * Pages on per-CPU lists have been free for some time when they are drained.
- * What the calling task frees meanwhile is due at once.
+ * What the calling task frees meanwhile is due at once, if it is not hot.
  *
  * Context: One task at a time.
  */
-void granule_map_backdate(bool on)
+void granule_map_backdate(unsigned long by)
 {
-	WRITE_ONCE(backdater, on ? current : NULL);
+	backdated_by = by;
+	WRITE_ONCE(backdater, by ? current : NULL);
 }
 
 /* The heat of a granule that becomes free, and since when it counts as that. */
@@ -450,12 +453,10 @@ void __page_reporting_freed(unsigned long pfn, unsigned int order,
 	last = granule_index(map, pfn + (1UL << order) - 1);
 	for (; i <= last; i++) {
 		unsigned long since;
-		unsigned int heat = 0;
+		unsigned int heat = take_heat(map, now, &since);
 
-		if (unlikely(READ_ONCE(backdater) == current))
-			since = now - policy_delay(reporting_delay(), 0);
-		else
-			heat = take_heat(map, now, &since);
+		if (!heat && unlikely(READ_ONCE(backdater) == current))
+			since = now - max(backdated_by, policy_delay(reporting_delay(), 0));
 		record_set(map, table, section, i,
 			   granule_make(GRANULE_DIRTY, heat, since));
 	}
