@@ -189,8 +189,8 @@ class Scenario:
         return self.run(setup, quick), time.monotonic() - begun
 
 
-def results(scenario, measured):
-    """The rows of a scenario with their figures."""
+def results(scenario, measured, quick=False):
+    """The rows of a scenario with their figures; a quick run may leave some out."""
     for row in scenario.rows:
         values = {name: [m[row.measure] for m in runs if row.measure in m]
                   for name, runs in measured.items()}
@@ -198,6 +198,8 @@ def results(scenario, measured):
         result.others = {name: stats.summary(found) for name, found in values.items()
                          if found and name not in (UPSTREAM.name, OVERLAY.name)}
         ours, theirs = values.get(OVERLAY.name), values.get(UPSTREAM.name)
+        if quick and not ours and not theirs:
+            continue
         if not ours or not theirs:
             result.problem = "not measured"
         else:
@@ -218,4 +220,4 @@ def run(scenario, quick, repetitions, say):
         measured = scenario.measure_all(setups, repetitions, quick, say)
     except GuestError as error:
         return {}, [Result(scenario, row, problem=str(error)) for row in scenario.rows]
-    return measured, list(results(scenario, measured))
+    return measured, list(results(scenario, measured, quick))
