@@ -118,7 +118,7 @@ class Guest:
 
     # --- life ---------------------------------------------------------------
 
-    def start(self, timeout=60):
+    def start(self, timeout=120):
         """Boots and waits for the command agent; a guest that comes from elsewhere only begins."""
         if not os.path.exists(self.image):
             suffix = "" if self.kernel == "overlay" else f"-{self.kernel}"
