@@ -10,14 +10,53 @@ from workload import MIB
 UNIT = 2 * MIB
 PAGE = 4096
 FILL, PIECE = 400, 4  # MiB
-TRACING = "/sys/kernel/tracing"
 EVENTS = ("mm_page_alloc_zone_locked", "mm_page_alloc_extfrag")
+# The guest's clock is read through a slow line, and by hundredths of a second.
+CLOCKS_DIFFER = 0.2  # s
 
-# The allocator's own events, thinned out to 1 MiB and to orders that matter.
-TAKEN = (f"sed -n 's/.*pfn=0x\\([0-9a-f]*\\) \\(alloc_\\)\\{{0,1\\}}order=\\([0-9]*\\).*/\\1 \\3/p' "
-         f"{TRACING}/trace | awk '{{ if ($2 < 9) $2 = 0; n = length($1); "
-         "print (n > 2 ? substr($1, 1, n - 2) : 0), $2 }' | sort -u; "
-         f"grep -c 'LOST' {TRACING}/trace; echo >{TRACING}/trace")
+# The allocator's own events, thinned out to the last of each 1 MiB and of orders that matter.
+LAST = ("sed -n 's/.* \\([0-9.]*\\): mm_page.*pfn=0x\\([0-9a-f]*\\) "
+        "\\(alloc_\\)\\{0,1\\}order=\\([0-9]*\\).*/\\1 \\2 \\4/p' trace | "
+        "awk '{ if ($3 < 9) $3 = 0; n = length($2); "
+        "last[(n > 2 ? substr($2, 1, n - 2) : 0) \" \" $3] = $1 } "
+        "END { for (block in last) print block, last[block] }'")
+LOST = "awk '/^overrun|^dropped/ { n += $NF } END { print n + 0 }' per_cpu/cpu*/stats"
+
+
+class Takes:
+    """When units have last lost a page to an allocation, by the host's clock.
+
+    Of two buffers one is always listening while the other is read.
+    """
+
+    def __init__(self, guest):
+        self._guest = guest
+        self._last = {}
+        self._buffers = [f"/sys/kernel/tracing/instances/{name}" for name in ("even", "odd")]
+        for buffer in self._buffers:
+            guest.sh(f"mkdir {buffer}; cd {buffer}; echo mono >trace_clock; "
+                     "echo 12288 >buffer_size_kb")
+        self._switch(self._buffers[0], 1)
+
+    def _switch(self, buffer, on):
+        self._guest.sh(f"cd {buffer}; " + "".join(
+            f"echo {on} >events/kmem/{event}/enable; " for event in EVENTS))
+
+    def read(self):
+        """{unit: time} of all that has been taken so far."""
+        full, other = self._buffers
+        self._switch(other, 1)
+        self._switch(full, 0)
+        ahead = time.time() - float(self._guest.read("/proc/uptime").split()[0])
+        for line in self._guest.sh(f"cd {full}; {LAST}", 300).splitlines():
+            block, pages, when = line.split()
+            first, pages = int(block, 16) << 8, max(256, 1 << int(pages))
+            for unit in range(first * PAGE // UNIT, (first + pages - 1) * PAGE // UNIT + 1):
+                self._last[unit] = max(self._last.get(unit, 0), float(when) + ahead)
+        lost = int(self._guest.sh(f"cd {full}; {LOST}; echo >trace"))
+        assert not lost, f"the guest's trace has lost {lost} events"
+        self._buffers.reverse()
+        return self._last
 
 
 class Again(Scenario):
@@ -35,9 +74,8 @@ class Again(Scenario):
     def run(self, setup, quick):
         with workload.start(self, setup, memory=1024) as guest:
             workload.quiet(guest)
-            guest.sh(f"cd {TRACING}; echo 24576 >buffer_size_kb; echo >trace; " + "".join(
-                f"echo 1 >events/kmem/{event}/enable; " for event in EVENTS))
-            known, again, reported = set(), 0, 0
+            takes = Takes(guest)
+            reports, again, reported = {}, 0, 0
             for _ in range(1 if quick else 3):
                 job = guest.spawn(f"exec fragment --mib {FILL} --piece {PIECE * 1024}")
                 for free in (None, signal.SIGTERM):
@@ -49,26 +87,22 @@ class Again(Scenario):
                         workload.wait_output(guest, job, "fragmented")
                     time.sleep(3)  # upstream begins after 2 s
                     workload.quiet(guest)
-                    units = [unit for discard in guest.discards(begun)
-                             for unit in range(guest.physical(discard) // UNIT,
-                                               (guest.physical(discard) + discard.length) // UNIT)]
-                    known -= taken(guest)
-                    again += len(units) - len(set(units) - known)
-                    reported += len(units)
-                    known |= set(units)
+                    taken = takes.read()
+                    for when, unit in units_of(guest, begun):
+                        reported += 1
+                        again += unit in reports and not (
+                            taken.get(unit, 0) > reports[unit] - CLOCKS_DIFFER)
+                        reports[unit] = when
             workload.assert_healthy(guest)
             return {"units": again, "reported": reported}
 
 
-def taken(guest):
-    """Units that have lost a page to an allocation since the last call."""
-    units = set()
-    for line in guest.sh(TAKEN, 300).splitlines():
-        words = line.split()
-        if len(words) == 2:
-            first, pages = int(words[0], 16) << 8, max(256, 1 << int(words[1]))
-            units.update(range(first * PAGE // UNIT, (first + pages - 1) * PAGE // UNIT + 1))
-    return units
+def units_of(guest, since):
+    """(time, unit) of what has been discarded."""
+    for discard in guest.discards(since):
+        first = guest.physical(discard) // UNIT
+        for unit in range(first, first + discard.length // UNIT):
+            yield discard.time, unit
 
 
 SCENARIOS = [Again()]
