@@ -176,7 +176,7 @@ def test_hinting_spares_a_migration_free_memory(guest, hold):
 
 
 @pytest.mark.kernels("debug")
-@pytest.mark.machine(cmdline="page_poison=1")
+@pytest.mark.machine(memory=512, max_memory=None, cmdline="page_poison=1")
 def test_poisoned_pages_are_not_discarded(guest, hold):
     """QEMU takes reports but cannot give back pages that read as the poison."""
     hold(100).free()
@@ -186,7 +186,8 @@ def test_poisoned_pages_are_not_discarded(guest, hold):
 
 
 @pytest.mark.kernels("debug")
-@pytest.mark.machine(balloon="free-page-reporting=on,page-poison=off", cmdline="page_poison=1")
+@pytest.mark.machine(memory=512, max_memory=None, cmdline="page_poison=1",
+                     balloon="free-page-reporting=on,page-poison=off")
 def test_poison_that_the_host_does_not_know_turns_reporting_off(guest, hold):
     features = guest.sh("cat /sys/bus/virtio/drivers/virtio_balloon/virtio*/features").strip()
     assert features[5] == "0"
