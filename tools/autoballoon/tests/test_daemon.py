@@ -588,6 +588,7 @@ def test_reload_changes_limits(tmp_path, fleet):
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait(lambda: daemon.events("reloaded"))
         daemon.wait(lambda: daemon.guest("web")["min"] == 1000 * MIB)
+        daemon.wait_ready("web")
         daemon.ctl("inject", "critical")
         qemu.wait_target(GIB - 4 * MIB)
         with open(daemon.config, "w") as f:
