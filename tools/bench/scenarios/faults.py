@@ -52,7 +52,7 @@ class WallTime(Scenario):
 
     name = "faultswall"
     title = f"Loops over {LOOP} MiB: take, touch, free; wall time of interleaved pairs"
-    repetitions = 31
+    repetitions = 61
     quick_repetitions = 0
     rows = tuple(Row(case, title, "ms", IntervalBelow(1.05))
                  for case, (title, _, _) in CASES.items())
@@ -82,12 +82,15 @@ class WallTime(Scenario):
 
     @staticmethod
     def _round(guests):
-        """Each case once on each kernel, one right after the other."""
+        """Each case on each kernel by turns; of three times the least, for a host only adds."""
         measures = {setup.name: {} for setup, _ in guests}
         for case, (_, options, rounds) in CASES.items():
-            for setup, guest in guests:
-                output = guest.sh(command(options, 2 * rounds), 300)
-                measures[setup.name][case] = workload.number(output, "work_ns") / 1e6
+            for _ in range(3):
+                for setup, guest in guests:
+                    output = guest.sh(command(options, rounds), 300)
+                    took = workload.number(output, "work_ns") / 1e6
+                    before = measures[setup.name].get(case, took)
+                    measures[setup.name][case] = min(took, before)
         return measures
 
 
