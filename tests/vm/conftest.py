@@ -20,7 +20,7 @@ import paths
 from guest import Guest
 
 STANDARD = {"memory": 1024}
-# A debug kernel needs most of a minute to boot: one machine for as much as possible.
+# A debug kernel boots slowly, the more so beside others: one machine for as much as possible.
 STANDARD_DEBUG = {"memory": 1024, "max_memory": 2048, "cmdline": "movablecore=512M"}
 
 

@@ -4,14 +4,15 @@ import time
 
 import sampler
 import workload
-from framework import COMPACTED, ORDER_0, ORDER_4, AtMost, Ratio, Row, Scenario
+from framework import COMPACTED, ORDER_0, ORDER_4, Ratio, Row, Scenario
 from workload import GIB, MIB
 
+FILES, JOB = 500, 300  # MiB
 # MiB for translated code, which is charged, too, and no hypervisor but an emulator has.
 TRANSLATED = 32
 
 
-def program(idle_ms, files=500, job=300):
+def program(idle_ms, files=FILES, job=JOB):
     return (f"mkdir -p /mnt/bench && mount -t tmpfs -o size={2 * files}m bench /mnt/bench && "
             f"exec fragment_mix --dir /mnt/bench --files-mib {files} --job-mib {job} "
             f"--idle-ms {idle_ms}")
@@ -114,8 +115,8 @@ class RunTime(Scenario):
 
 
 SCENARIOS = [
-    Mix("mix", 2048, 500, 300, (COMPACTED, ORDER_4, ORDER_0), quick=1),
+    Mix("mix", 2048, FILES, JOB, (COMPACTED, ORDER_4, ORDER_0), quick=1),
     # What a kernel and a hypervisor need for themselves counts for less here.
-    Mix("mix-4g", 4096, 1500, 900),
+    Mix("mix-4g", 4096, 3 * FILES, 3 * JOB),
     RunTime(),
 ]
