@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The allocator's side of free page reporting: two hooks in mm/page_alloc.c.
+ * The allocator's side of free page reporting: hooks in mm/page_alloc.c.
  *
- * Both run under zone->lock and cost a patched-out branch while no device is
- * registered.  They only note state; see mm/page_reporting/map.c.
+ * They run under zone->lock and only note state; see mm/page_reporting/hooks.c.
+ * While no device is registered each is a patched-out branch.
  */
 #ifndef _MM_PAGE_REPORTING_H
 #define _MM_PAGE_REPORTING_H
@@ -27,9 +27,10 @@ void __page_reporting_freed(unsigned long pfn, unsigned int order,
 			    unsigned int merged_order);
 void __page_reporting_taken(unsigned long pfn, unsigned int order);
 void __page_reporting_isolate(struct page *page, unsigned int order);
+void __page_reporting_putback(struct page *page, unsigned int order);
 
 /**
- * page_reporting_freed - note that pages have come to the free lists
+ * page_reporting_freed() - note that pages have come to the free lists
  * @pfn: first page frame freed
  * @order: order of the freed range
  * @merged_order: order of the free block that it has become part of
@@ -45,7 +46,7 @@ static inline void page_reporting_freed(unsigned long pfn, unsigned int order,
 }
 
 /**
- * page_reporting_taken - note that a free block loses its first pages
+ * page_reporting_taken() - note that a free block loses its first pages
  * @page: first page of the block
  * @order: order of the range that is taken from its start
  * @block_order: order of the block

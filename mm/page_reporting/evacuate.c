@@ -3,49 +3,76 @@
  * Evacuation: free memory that lies in pieces becomes whole.
  *
  * A host that backs its guests with huge pages can take back nothing less, and
- * one page in use keeps a whole unit (a pageblock) there.  When the guest has
- * nothing better to do, this empties the emptiest units into the holes of the
- * fullest ones; the next pass reports them.
+ * one page in use keeps a whole unit (a pageblock) there.  This empties the
+ * emptiest units into the holes of the fullest ones; a later pass reports them.
  *
- * It moves what the kernel can move without waiting for I/O and without
- * reclaim: no process sees a change, and no page cache is dropped.  Units with
- * anything else in them are left alone: unmovable, pinned, locked or huge
- * pages, pages under writeback, and balloon pages, whose moving costs two
- * requests to the host each.
+ * It has a work of its own on a queue of its own, and holds nothing that others
+ * wait for while it moves pages: should it ever be stuck, nothing else is.  It
+ * does not wait either: pages are migrated in asynchronous mode and without
+ * recursion into I/O or file systems, so a locked page or buffer stays where it
+ * is.  It writes nothing back, drops nothing, and splits no folio.
  *
- * Sources are isolated while they are emptied, so that what becomes free in
- * them stays there and merges.  Targets are picked here, from the free lists:
- * the allocator would take what lies nearest, be it in the next source.
+ * A unit is looked at first, without locks, and begun only if all that is in it
+ * seems to be movable.  Then all its pages are taken off the LRU lists, and they
+ * are moved only if that was indeed all of them.
+ *
+ * While a unit is emptied it is isolated, so that what becomes free in it stays
+ * there and merges.  Targets are picked here, from the free lists: the allocator
+ * would take what lies nearest, be it in the next unit to be emptied.
  */
+#define pr_fmt(fmt) "page_reporting: " fmt
+
+#include <linux/buffer_head.h>
 #include <linux/cpumask.h>
+#include <linux/init.h>
+#include <linux/kernel_stat.h>
 #include <linux/memory_hotplug.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/page-isolation.h>
 #include <linux/sched.h>
+#include <linux/sched/cputime.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/swap.h>
 #include <linux/tick.h>
 #include <linux/vmstat.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include <trace/events/page_reporting.h>
 
 #include "../internal.h"
 #include "../page_reporting.h"
+#include "evacuate.h"
 #include "evacuate_policy.h"
-#include "internal.h"
+#include "map.h"
+#include "state.h"
+#include "worker.h"
 
-/* Units isolated at a time. */
-#define BATCH_UNITS	16
-/* The guest must have been idle for so long before the first go, */
-#define IDLE_BEFORE	HZ
-/* after a go that moved something, */
-#define IDLE_MOVED	(HZ / 4)
-/* and after one that only looked. */
-#define IDLE_LOOKED	(HZ / 20 + 1)
-/* Between two samples of how idle the guest is. */
-#define SAMPLE_AGE_MAX	(3 * HZ)
+/* After something has changed: one round to remember, one to act, one to tidy. */
+#define ROUNDS		3
+/* Blocks taken or put back under one hold of a zone's lock. */
+#define HOLD_BLOCKS	32
+/* Units that are remembered together. */
+#define SEEN_UNITS	64
+/* A plan that is older than this is made anew. */
+#define PLAN_AGE_MAX	(10 * HZ)
+
+/**
+ * struct target_pool - free pages that have been taken off the free lists
+ * @list: the blocks, by order, linked by page->lru
+ * @nr: how many of each order
+ * @nr_pages: pages in all of them
+ * @bad: blocks with a page that was found to be bad
+ */
+struct target_pool {
+	struct list_head list[NR_PAGE_ORDERS];
+	unsigned int nr[NR_PAGE_ORDERS];
+	unsigned int nr_pages;
+	struct list_head bad;
+};
 
 /**
  * struct evacuation - one look at a window of memory, and what follows
@@ -53,10 +80,15 @@
  * @zone: its zone
  * @nr: units in it
  * @units: what they look like
- * @stranded: free pages in those that are in use in part
+ * @stranded: free pages in units that are in use in part
+ * @blocked: of these, pages in units that cannot be emptied now
+ * @looked: page frames that the look has touched
+ * @made: when the plan was made, in jiffies
  * @plan: what moves where
+ * @next_source: how much of the plan's sources is done
  * @next_target: how much of the plan's targets is used up
- * @pool: free pages of targets, by order, linked by page->lru
+ * @target_pfn: the page frame in the target at hand where to go on; 0: a new one
+ * @pool: free pages of targets
  */
 struct evacuation {
 	unsigned long start;
@@ -64,76 +96,81 @@ struct evacuation {
 	unsigned int nr;
 	struct evacuate_unit units[EVACUATE_WINDOW];
 	unsigned long stranded;
+	unsigned long blocked;
+	unsigned long looked;
+	unsigned long made;
 	struct evacuate_plan plan;
+	unsigned int next_source;
 	unsigned int next_target;
-	struct list_head pool[NR_PAGE_ORDERS];
+	unsigned long target_pfn;
+	struct target_pool pool;
 };
 
+/* Only the work uses it. */
 static struct evacuation *the_evacuation;
 
+static struct workqueue_struct *evacuate_wq;
 static void evacuate_work_func(struct work_struct *work);
 static DECLARE_DELAYED_WORK(evacuate_work, evacuate_work_func);
 
-/* After something has changed: one round to remember, one to act, one to tidy. */
-#define ROUNDS		3
+/* Held while pages are looked at and moved. */
+static DEFINE_MUTEX(evacuate_running);
 
 /* Where the next window starts, 0 between rounds; and rounds still to be made. */
 static unsigned long cursor;
 static unsigned int rounds_left;
-/* Free pages in pieces, as far as this round has come. */
-static unsigned long round_stranded;
-/* What CPUs have on lists of their own is as good as none; see settle(). */
-static bool settled;
+static unsigned long round_stranded, round_blocked;
+/* What could not be moved is looked at again at that time. */
+static unsigned long retry, retry_at;
 
-/* How long the worker waits for something to do; hooks end a long wait. */
-static unsigned long look_interval = EVACUATE_LOOK_MIN;
-static bool dozing;
+/* A flush is in a hurry until then; and how many such rounds are over. */
+static unsigned long hurry_until;
+static bool hurried;
+static unsigned long hurries_done;
+static DECLARE_WAIT_QUEUE_HEAD(hurry_wait);
 
 static bool allowed(void)
 {
-	return READ_ONCE(page_reporting_evacuate) && reporting_may_go_on();
+	return the_evacuation && fpr_may_go_on() && (READ_ONCE(page_reporting_evacuate) || READ_ONCE(hurried));
 }
 
-/* Gates */
+/* What else goes on */
 
-static u64 cpus_idle_us(u64 *wall_us)
+static DEFINE_PER_CPU(u64, idle_before);
+
+static u64 cpu_idle_us(int cpu)
 {
-	u64 sum = 0, idle;
+	u64 idle = get_cpu_idle_time_us(cpu, NULL), iowait;
+
+	if (idle == (u64)-1)
+		return div_u64(kcpustat_cpu(cpu).cpustat[CPUTIME_IDLE] +
+			       kcpustat_cpu(cpu).cpustat[CPUTIME_IOWAIT], NSEC_PER_USEC);
+	iowait = get_cpu_iowait_time_us(cpu, NULL);
+	return idle + (iowait == (u64)-1 ? 0 : iowait);
+}
+
+/* The share of a CPU that evacuation may use, judged from the time since the last call. */
+static unsigned int cpu_share(void)
+{
+	static u64 wall_before;
+	u64 wall = ktime_to_us(ktime_get()), passed = wall - wall_before, sum = 0;
 	int cpu;
 
-	*wall_us = ktime_to_us(ktime_get());
 	for_each_online_cpu(cpu) {
-		idle = get_cpu_idle_time_us(cpu, NULL);
-		if (idle == (u64)-1)
-			idle = div_u64(kcpustat_cpu(cpu).cpustat[CPUTIME_IDLE],
-				       NSEC_PER_USEC);
-		sum += idle;
+		u64 idle = cpu_idle_us(cpu), before = per_cpu(idle_before, cpu);
+
+		/* A CPU that was offline meanwhile says nothing. */
+		if (before && idle > before && idle - before <= passed)
+			sum += idle - before;
+		per_cpu(idle_before, cpu) = idle;
 	}
-	return sum;
-}
-
-static struct {
-	u64 idle_us, wall_us;
-	unsigned long when;
-} sample;
-
-static void sample_take(void)
-{
-	sample.idle_us = cpus_idle_us(&sample.wall_us);
-	sample.when = jiffies;
-}
-
-static bool guest_idle(void)
-{
-	u64 wall_us, idle_us = cpus_idle_us(&wall_us);
-
-	return evacuate_idle(idle_us - sample.idle_us, wall_us - sample.wall_us,
-			     num_online_cpus());
+	wall_before = wall;
+	return evacuate_share(sum, passed);
 }
 
 #ifdef CONFIG_VM_EVENT_COUNTERS
-static unsigned long sum_events(const unsigned long *events,
-				enum vm_event_item first, int nr)
+static unsigned long sum_events(const unsigned long *events, enum vm_event_item first,
+				int nr)
 {
 	unsigned long sum = 0;
 
@@ -142,52 +179,190 @@ static unsigned long sum_events(const unsigned long *events,
 	return sum;
 }
 
-/* Has anybody had to wait for memory lately?  And has any been moved about? */
-static bool guest_calm(bool *active)
+/* Has much memory been allocated or freed since this last said so? */
+static bool memory_was_active(const unsigned long *events)
 {
-	static unsigned long last_stalls, last_traffic, last_stalled;
-	unsigned long events[NR_VM_EVENT_ITEMS], stalls, traffic;
+	static unsigned long before;
+	unsigned long traffic = events[PGFREE] +
+		sum_events(events, PGALLOC_NORMAL - ZONE_NORMAL, MAX_NR_ZONES);
+
+	if (traffic - before < EVACUATE_ACTIVITY)
+		return false;
+	before = traffic;
+	return true;
+}
+
+/* Has nobody had to wait for memory lately? */
+static bool memory_is_calm(const unsigned long *events)
+{
+	static unsigned long before;
+	static u64 stalled_at;
+	unsigned long stalls = events[PGSCAN_DIRECT] +
+		sum_events(events, ALLOCSTALL_NORMAL - ZONE_NORMAL, MAX_NR_ZONES);
+
+	if (stalls != before)
+		stalled_at = get_jiffies_64();
+	before = stalls;
+	return get_jiffies_64() - stalled_at >= EVACUATE_CALM;
+}
+
+static void memory_look(bool *active, bool *calm)
+{
+	unsigned long events[NR_VM_EVENT_ITEMS];
 
 	all_vm_events(events);
-	stalls = sum_events(events, ALLOCSTALL_NORMAL - ZONE_NORMAL, MAX_NR_ZONES) +
-		 events[PGSCAN_DIRECT];
-	traffic = events[PGFREE] +
-		  sum_events(events, PGALLOC_NORMAL - ZONE_NORMAL, MAX_NR_ZONES);
-	if (stalls != last_stalls)
-		last_stalled = jiffies | 1;
-	last_stalls = stalls;
-	*active = traffic - last_traffic >= EVACUATE_ACTIVITY;
-	if (*active)
-		last_traffic = traffic;
-	return !last_stalled || time_after(jiffies, last_stalled + EVACUATE_CALM);
+	*active = memory_was_active(events);
+	*calm = memory_is_calm(events);
 }
 #else
-static bool guest_calm(bool *active)
+static void memory_look(bool *active, bool *calm)
 {
 	*active = true;
-	return true;
+	*calm = true;
 }
 #endif
 
 /* Looking */
 
+/* What is remembered of a unit; NULL if there is no memory to remember anything. */
+static struct evacuate_seen *seen_at(unsigned long pfn)
+{
+	static DEFINE_XARRAY(chunks);
+	unsigned long unit = pfn >> pageblock_order, chunk = unit / SEEN_UNITS;
+	struct evacuate_seen *seen = xa_load(&chunks, chunk);
+
+	if (!seen) {
+		seen = kcalloc(SEEN_UNITS, sizeof(*seen), GFP_KERNEL);
+		if (!seen || xa_err(xa_store(&chunks, chunk, seen, GFP_KERNEL))) {
+			kfree(seen);
+			return NULL;
+		}
+	}
+	return &seen[unit % SEEN_UNITS];
+}
+
 /*
- * May this page, seen on an LRU list, be moved at all and at once?  How many
- * pages it stands for, or 0.
+ * Does a file system hold on to the folio's buffers?  A journal does so until
+ * its next commit, be that in seconds or in hours, and no mode of migration
+ * moves them until then.
  */
-static unsigned int movable_pages(struct page *page)
+static enum fpr_left buffers_left(struct folio *folio)
+{
+#ifdef CONFIG_BUFFER_HEAD
+	struct address_space *mapping = folio_mapping(folio);
+	struct buffer_head *head = folio_buffers(folio), *bh = head;
+	enum fpr_left left = FPR_LEFT_NOTHING;
+	bool norefs;
+
+	if (!mapping || !head)
+		return FPR_LEFT_NOTHING;
+	norefs = mapping->a_ops->migrate_folio == buffer_migrate_folio_norefs;
+	spin_lock(&mapping->i_private_lock);
+	do {
+		if (norefs && atomic_read(&bh->b_count))
+			left = FPR_LEFT_METADATA;
+		else if (buffer_locked(bh) && !left)
+			left = FPR_LEFT_LOCKED;
+		bh = bh->b_this_page;
+	} while (bh != head);
+	spin_unlock(&mapping->i_private_lock);
+	return left;
+#else
+	return FPR_LEFT_NOTHING;
+#endif
+}
+
+/*
+ * Can a folio that we have a reference to, which the LRU lists have not, be
+ * moved at once?  Exact but for what happens after the look.
+ */
+static enum fpr_left folio_left(struct folio *folio)
+{
+	struct address_space *mapping;
+	enum fpr_left left;
+
+	if (folio_test_writeback(folio))
+		return FPR_LEFT_LOCKED;
+	if (folio_test_large(folio) && folio_order(folio) > 1 &&
+	    folio_test_partially_mapped(folio))
+		/* Migration would split it. */
+		return FPR_LEFT_UNMOVABLE;
+	if (folio_ref_count(folio) != folio_expected_ref_count(folio) + 1)
+		return FPR_LEFT_PINNED;
+	if (!folio_trylock(folio))
+		return FPR_LEFT_LOCKED;
+	left = FPR_LEFT_NOTHING;
+	mapping = folio_mapping(folio);
+	if (folio_test_anon(folio) || folio_test_swapcache(folio))
+		left = FPR_LEFT_NOTHING;
+	else if (!mapping)
+		left = FPR_LEFT_RACED;
+	else if (!mapping->a_ops->migrate_folio && folio_test_private(folio))
+		left = FPR_LEFT_UNMOVABLE;
+	else if (!mapping->a_ops->migrate_folio && folio_test_dirty(folio))
+		left = FPR_LEFT_UNMOVABLE;
+	else if (folio_test_private(folio))
+		left = buffers_left(folio);
+	folio_unlock(folio);
+	return left;
+}
+
+/* A page whose private data only a look with a reference and a lock can judge. */
+static enum fpr_left doubtful_left(struct page *page)
 {
 	struct folio *folio = page_folio(page);
+	enum fpr_left left = FPR_LEFT_RACED;
 
-	if (folio_test_unevictable(folio) || folio_test_writeback(folio) ||
-	    folio_maybe_dma_pinned(folio))
-		return 0;
-	if (likely(!folio_test_large(folio)))
-		return 1;
+	if (!folio_try_get(folio))
+		return FPR_LEFT_RACED;
+	if (page_folio(page) == folio && folio_test_lru(folio))
+		left = folio_left(folio);
+	folio_put(folio);
+	return left;
+}
+
+/* References that an unlocked page on an LRU list should have. */
+static int expected_refs(const struct folio *folio, unsigned long flags)
+{
+	unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
+	unsigned long nr = 1UL << compound_order((struct page *)folio);
+	int refs = 1 + (flags & BIT(PG_head) ? atomic_read(&folio->_large_mapcount) :
+					       atomic_read(&folio->_mapcount));
+
+	if (flags & BIT(PG_swapbacked) && flags & BIT(PG_swapcache))
+		refs += nr;
+	if (!(mapping & PAGE_MAPPING_ANON)) {
+		refs += mapping ? nr : 0;
+		refs += !!(flags & BIT(PG_private));
+	}
+	return refs;
+}
+
+/*
+ * A page that was seen on an LRU list: how many pages it stands for, and whether
+ * they can be moved at once.  Without a reference: flags are read raw, as the
+ * page may become anything meanwhile.
+ */
+static unsigned int lru_page_look(struct page *page, enum fpr_left *left)
+{
+	struct folio *folio = page_folio(page);
+	unsigned long flags = READ_ONCE(folio->flags);
+	unsigned int order = compound_order((struct page *)folio);
+
 	/* A huge page is whole as it is. */
-	if (folio_test_hugetlb(folio) || folio_order(folio) >= pageblock_order)
+	if (order >= pageblock_order) {
+		*left = FPR_LEFT_UNMOVABLE;
 		return 0;
-	return folio_nr_pages(folio) - folio_page_idx(folio, page);
+	}
+	if (flags & (BIT(PG_unevictable) | BIT(PG_mlocked)))
+		*left = FPR_LEFT_UNMOVABLE;
+	else if (flags & (BIT(PG_writeback) | BIT(PG_locked)))
+		*left = FPR_LEFT_LOCKED;
+	else if (folio_ref_count(folio) > expected_refs(folio, flags))
+		*left = FPR_LEFT_PINNED;
+	else if (flags & BIT(PG_private))
+		*left = doubtful_left(page);
+	return (1U << order) - min_t(unsigned int, folio_page_idx(folio, page), (1U << order) - 1);
 }
 
 /* Is a unit, or the larger block that it is a part of, free? */
@@ -204,129 +379,173 @@ static bool unit_is_free(unsigned long start)
 	return false;
 }
 
-/* Free pages of a unit, or EVACUATE_LEAVE.  Without locks: a good guess. */
-static u16 look_at_unit(unsigned long start)
+/*
+ * Count the free pages of a unit that is in use in part, and tell why it cannot
+ * be emptied now, if it cannot.  Without locks: a good guess.
+ */
+static enum fpr_left unit_look(unsigned long start, u16 *nr_free, unsigned long *looked)
 {
-	unsigned int i = 0, nr, nr_free = 0;
-	struct page *page;
+	enum fpr_left left = FPR_LEFT_NOTHING;
+	unsigned int i = 0;
 
-	if (unit_is_free(start))
-		return pageblock_nr_pages;
-
-	if (get_pageblock_migratetype(pfn_to_page(start)) != MIGRATE_MOVABLE)
-		return EVACUATE_LEAVE;
-
+	*nr_free = 0;
 	while (i < pageblock_nr_pages) {
-		page = pfn_to_page(start + i);
-		/* Of what is neither free nor on an LRU list: on a CPU's list. */
-		nr = 1;
-		if (PageLRU(page)) {
-			nr = movable_pages(page);
-		} else if (PageBuddy(page)) {
-			nr = 1 << min_t(unsigned int, buddy_order_unsafe(page),
-					pageblock_order);
-			nr_free += nr;
+		struct page *page = pfn_to_page(start + i);
+		enum fpr_left why = FPR_LEFT_NOTHING;
+		unsigned int nr = 1;
+
+		(*looked)++;
+		if (PageBuddy(page)) {
+			nr = 1 << min_t(unsigned int, buddy_order_unsafe(page), pageblock_order);
+			*nr_free += min_t(unsigned int, nr, pageblock_nr_pages - i);
+		} else if (PageLRU(page)) {
+			/* Doubtful pages are costly to judge: one is enough. */
+			if (left)
+				nr = 1;
+			else
+				nr = lru_page_look(page, &why);
+			if (!nr)
+				return FPR_LEFT_UNMOVABLE;
+		} else if (__PageMovable(page) && !PageOffline(page)) {
+			/* Compressed swap; not a balloon's, which two requests move. */
 		} else if (page_ref_count(page) || PageReserved(page) || PageHWPoison(page)) {
-			/* The kernel's own, a balloon's, or not on an LRU list yet. */
-			nr = 0;
+			/* The kernel's own, or not on an LRU list yet. */
+			why = FPR_LEFT_UNMOVABLE;
 		}
-		if (!nr)
-			return EVACUATE_LEAVE;
+		/* What is neither is on its way to the free lists. */
+		if (!left)
+			left = why;
 		i += nr;
 	}
-	return min_t(unsigned int, nr_free, pageblock_nr_pages);
-}
-
-/* What is remembered of a section's units; see struct granule_table. */
-static struct granule_table *table_at(unsigned long pfn)
-{
-	struct granule_map *map = granule_map_get();
-	unsigned long section = pfn >> REPORTING_SECTION_SHIFT;
-
-	if (!map || section >= map->nr_sections)
-		return NULL;
-	return granule_map_table(map, section);
-}
-
-static struct evacuate_seen *seen_at(struct granule_table *table, unsigned long pfn)
-{
-	return &table->seen[(pfn & (REPORTING_SECTION_PAGES - 1)) >> pageblock_order];
+	return left;
 }
 
 /*
- * Look at the window that the cursor points to.  It ends where the zone does;
- * at the end of memory it is empty.
+ * Look at the window that starts at @start.  It ends where the zone does; at the
+ * end of memory it is empty.  In a hurry, what changed a moment ago is a source
+ * as well.
  */
-static void look_at_window(struct evacuation *ev)
+static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 {
-	struct granule_table *table = NULL;
-	unsigned long pfn;
-
+	ev->start = start;
 	ev->zone = NULL;
-	ev->nr = 0;
 	ev->stranded = 0;
-	for (; ev->nr < EVACUATE_WINDOW; ev->nr++) {
-		struct evacuate_unit *unit = &ev->units[ev->nr];
-		struct page *page;
+	ev->blocked = 0;
+	ev->looked = 0;
 
-		pfn = ev->start + ev->nr * pageblock_nr_pages;
+	get_online_mems();
+	for (ev->nr = 0; ev->nr < EVACUATE_WINDOW; ev->nr++) {
+		struct evacuate_unit *unit = &ev->units[ev->nr];
+		unsigned long pfn = start + ev->nr * pageblock_nr_pages;
+		struct evacuate_seen *seen;
+		enum fpr_left left;
+		struct page *page;
+		bool quiet;
+
 		if (pfn >= max_pfn)
 			break;
-		if (!table || !(pfn & (REPORTING_SECTION_PAGES - 1)))
-			table = table_at(pfn);
-		unit->free = EVACUATE_LEAVE;
-		unit->quiet = false;
-		page = table ? pfn_to_online_page(pfn) : NULL;
+		*unit = (struct evacuate_unit){};
+		page = pfn_to_online_page(pfn);
 		if (!page || page_zone(page) != page_zone(page + pageblock_nr_pages - 1))
 			continue;
 		if (!ev->zone)
 			ev->zone = page_zone(page);
 		else if (page_zone(page) != ev->zone)
 			break;
-		unit->free = look_at_unit(pfn);
-		if (unit->free == EVACUATE_LEAVE)
-			continue;
-		unit->quiet = evacuate_look(seen_at(table, pfn), unit->free, jiffies);
-		if (unit->free < pageblock_nr_pages)
-			ev->stranded += unit->free;
 		cond_resched();
+		if (unit_is_free(pfn) || get_pageblock_migratetype(page) != MIGRATE_MOVABLE)
+			continue;
+
+		left = unit_look(pfn, &unit->free, &ev->looked);
+		if (!unit->free || unit->free >= pageblock_nr_pages)
+			continue;
+		ev->stranded += unit->free;
+		unit->target = true;
+		seen = seen_at(pfn);
+		quiet = seen && evacuate_look(seen, unit->free, jiffies);
+		unit->source = !left && (quiet || hurry);
+		if (left && unit->free >= pageblock_nr_pages / 8)
+			ev->blocked += unit->free;
 	}
+	put_online_mems();
 }
 
 /* Targets */
 
-static void pool_put_all(struct evacuation *ev)
+static void pool_init(struct target_pool *pool)
 {
 	unsigned int order;
 
-	spin_lock_irq(&ev->zone->lock);
 	for (order = 0; order < NR_PAGE_ORDERS; order++) {
-		struct page *page, *next;
-
-		list_for_each_entry_safe(page, next, &ev->pool[order], lru) {
-			list_del(&page->lru);
-			set_page_private(page, 0);
-			__putback_isolated_page(page, order,
-						get_pageblock_migratetype(page));
-		}
+		INIT_LIST_HEAD(&pool->list[order]);
+		pool->nr[order] = 0;
 	}
-	spin_unlock_irq(&ev->zone->lock);
+	INIT_LIST_HEAD(&pool->bad);
+	pool->nr_pages = 0;
 }
 
-/* Take the free pages of the next target into the pool. */
-static bool pool_fill(struct evacuation *ev)
+static void pool_add(struct target_pool *pool, struct page *page, unsigned int order)
 {
-	unsigned long pfn, end, spare;
-	struct zone *zone = ev->zone;
+	set_page_private(page, order);
+	list_add_tail(&page->lru, &pool->list[order]);
+	pool->nr[order]++;
+	pool->nr_pages += 1U << order;
+}
 
-	if (ev->next_target == ev->plan.nr_targets)
-		return false;
-	pfn = ev->start + ev->plan.target[ev->next_target++] * pageblock_nr_pages;
-	end = pfn + pageblock_nr_pages;
+static struct page *pool_del(struct target_pool *pool, unsigned int order)
+{
+	struct page *page = list_first_entry_or_null(&pool->list[order], struct page, lru);
+
+	if (page) {
+		list_del(&page->lru);
+		pool->nr[order]--;
+		pool->nr_pages -= 1U << order;
+	}
+	return page;
+}
+
+/*
+ * Give a list of blocks back.  Like a free: the rest of a granule may have been
+ * freed while we had a part of it.
+ */
+static void blocks_put(struct zone *zone, struct list_head *list)
+{
+	while (!list_empty(list)) {
+		unsigned int held;
+
+		spin_lock_irq(&zone->lock);
+		for (held = 0; held < HOLD_BLOCKS && !list_empty(list); held++) {
+			struct page *page = list_first_entry(list, struct page, lru);
+			unsigned int order = page_private(page);
+
+			list_del(&page->lru);
+			set_page_private(page, 0);
+			__page_reporting_putback(page, order);
+		}
+		spin_unlock_irq(&zone->lock);
+		cond_resched();
+	}
+}
+
+static void pool_put_all(struct zone *zone, struct target_pool *pool)
+{
+	unsigned int order;
+
+	for (order = 0; order < NR_PAGE_ORDERS; order++)
+		blocks_put(zone, &pool->list[order]);
+	blocks_put(zone, &pool->bad);
+	pool_init(pool);
+}
+
+/* Take free pages of the target at hand, up to @need in the pool. */
+static void target_take(struct evacuation *ev, unsigned int need)
+{
+	unsigned long pfn = ev->target_pfn, end = ALIGN(pfn + 1, pageblock_nr_pages);
+	struct zone *zone = ev->zone;
+	unsigned int held = 0;
 
 	spin_lock_irq(&zone->lock);
-	spare = high_wmark_pages(zone) + pageblock_nr_pages;
-	while (pfn < end && zone_page_state(zone, NR_FREE_PAGES) > spare) {
+	while (pfn < end && ev->pool.nr_pages < need && held < HOLD_BLOCKS) {
 		struct page *page = pfn_to_page(pfn);
 		unsigned int order;
 
@@ -336,40 +555,68 @@ static bool pool_fill(struct evacuation *ev)
 		}
 		order = buddy_order(page);
 		if (order >= pageblock_order ||
-		    get_pageblock_migratetype(page) != MIGRATE_MOVABLE)
+		    get_pageblock_migratetype(page) != MIGRATE_MOVABLE ||
+		    fpr_zone_spare(zone) < 2 * pageblock_nr_pages) {
+			/* Not what it was, or no more to be had. */
+			pfn = end;
 			break;
-		if (!PageHWPoison(page)) {
-			__page_reporting_isolate(page, order);
-			set_page_private(page, order);
-			list_add_tail(&page->lru, &ev->pool[order]);
 		}
+		__page_reporting_isolate(page, order);
+		/* In use, or free again when it comes back; and nobody's reuse. */
+		if (order >= page_reporting_granule_order)
+			fpr_map_set(pfn, order, GRANULE_NONE);
+		pool_add(&ev->pool, page, order);
 		pfn += 1UL << order;
+		held++;
 	}
 	spin_unlock_irq(&zone->lock);
+	ev->target_pfn = pfn < end ? pfn : 0;
+}
+
+/* See to it that the pool has @need pages; false if there are no more targets. */
+static bool pool_fill(struct evacuation *ev, unsigned int need)
+{
+	while (ev->pool.nr_pages < need) {
+		if (!ev->target_pfn) {
+			if (ev->next_target == ev->plan.nr_targets)
+				return false;
+			ev->target_pfn = ev->start + pageblock_nr_pages *
+					 ev->plan.target[ev->next_target++];
+		}
+		target_take(ev, need);
+		cond_resched();
+	}
 	return true;
 }
 
-static struct page *pool_take(struct evacuation *ev, unsigned int order)
+static bool block_is_bad(struct page *page, unsigned int order)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1U << order; i++)
+		if (PageHWPoison(page + i))
+			return true;
+	return false;
+}
+
+static struct page *pool_take(struct target_pool *pool, unsigned int order)
 {
 	struct page *page;
 	unsigned int o;
 
-	do {
-		for (o = order; o < NR_PAGE_ORDERS && list_empty(&ev->pool[o]); o++)
-			;
-		if (o < NR_PAGE_ORDERS)
-			break;
-	} while (pool_fill(ev));
+again:
+	for (o = order; o < NR_PAGE_ORDERS && !pool->nr[o]; o++)
+		;
 	if (o == NR_PAGE_ORDERS)
 		return NULL;
-
-	page = list_first_entry(&ev->pool[o], struct page, lru);
-	list_del(&page->lru);
+	page = pool_del(pool, o);
+	if (block_is_bad(page, o)) {
+		list_add(&page->lru, &pool->bad);
+		goto again;
+	}
 	while (o > order) {
-		struct page *half = page + (1UL << --o);
-
-		set_page_private(half, o);
-		list_add(&half->lru, &ev->pool[o]);
+		o--;
+		pool_add(pool, page + (1UL << o), o);
 	}
 	return page;
 }
@@ -378,15 +625,10 @@ static struct folio *target_alloc_noprof(struct folio *src, unsigned long privat
 {
 	struct evacuation *ev = (struct evacuation *)private;
 	unsigned int order = folio_order(src);
-	struct page *page = pool_take(ev, order);
+	struct page *page = pool_take(&ev->pool, order);
 
 	if (!page)
 		return NULL;
-	/*
-	 * It came past the hook.  No lock: a granule that we have a page of can
-	 * become nothing else than in use.
-	 */
-	page_reporting_taken(page, order, MAX_PAGE_ORDER);
 	set_page_private(page, 0);
 	post_alloc_hook(page, order, __GFP_MOVABLE);
 	set_page_refcounted(page);
@@ -407,58 +649,32 @@ static void target_free(struct folio *dst, unsigned long private)
 	unsigned int order = folio_order(dst);
 	struct page *page = &dst->page;
 
-	if (folio_put_testzero(dst) && free_pages_prepare(page, order)) {
-		set_page_private(page, order);
-		list_add(&page->lru, &ev->pool[order]);
-	}
+	if (folio_put_testzero(dst) && free_pages_prepare(page, order))
+		pool_add(&ev->pool, page, order);
 }
 
 /* Moving */
 
-static bool must_stay(struct list_head *folios)
+/* What becomes free in an isolated unit stays there. */
+static bool unit_isolate(struct zone *zone, unsigned long pfn)
 {
-	struct folio *folio;
+	struct page *page = pfn_to_page(pfn);
+	bool done = false;
 
-	list_for_each_entry(folio, folios, lru)
-		if (folio_test_mlocked(folio) || folio_test_unevictable(folio) ||
-		    folio_test_writeback(folio))
-			return true;
-	return false;
+	spin_lock_irq(&zone->lock);
+	/* It must be given the same type back. */
+	if (get_pageblock_migratetype(page) == MIGRATE_MOVABLE &&
+	    move_freepages_block_isolate(zone, page, MIGRATE_ISOLATE)) {
+		zone->nr_isolate_pageblock++;
+		done = true;
+	}
+	spin_unlock_irq(&zone->lock);
+	return done;
 }
 
-/* Move everything out of an isolated unit; returns how many pages moved. */
-static unsigned int move_unit(struct evacuation *ev, unsigned long start)
+static void unit_release(unsigned long pfn)
 {
-	struct compact_control cc = {
-		.order = -1,
-		.zone = ev->zone,
-		.mode = MIGRATE_SYNC_LIGHT,
-		.ignore_skip_hint = true,
-		.no_set_skip_hint = true,
-		/* Not to be allocated with: mapped pages are skipped without. */
-		.gfp_mask = GFP_KERNEL,
-	};
-	unsigned long pfn = start, end = start + pageblock_nr_pages;
-	unsigned int moved = 0;
-	int err = 0;
-
-	INIT_LIST_HEAD(&cc.migratepages);
-	while (pfn < end && !err) {
-		unsigned int nr = 0;
-
-		cc.nr_migratepages = 0;
-		err = isolate_migratepages_range(&cc, pfn, end);
-		pfn = cc.migrate_pfn;
-		if (!err && must_stay(&cc.migratepages))
-			err = -EBUSY;
-		if (!err && !list_empty(&cc.migratepages))
-			err = migrate_pages(&cc.migratepages, target_alloc, target_free,
-					    (unsigned long)ev, cc.mode, MR_COMPACTION, &nr);
-		moved += nr;
-		if (!list_empty(&cc.migratepages))
-			putback_movable_pages(&cc.migratepages);
-	}
-	return moved;
+	undo_isolate_page_range(pfn, pfn + pageblock_nr_pages, MIGRATE_MOVABLE);
 }
 
 static bool unit_whole(unsigned long pfn)
@@ -468,222 +684,396 @@ static bool unit_whole(unsigned long pfn)
 	return PageBuddy(page) && buddy_order_unsafe(page) >= pageblock_order;
 }
 
-/* Empty some units; returns how many pages moved. */
-static unsigned int evacuate_batch(struct evacuation *ev, const u16 *source,
-				   unsigned int nr)
+/* How many pages of a unit somebody has a reference to; of a folio one. */
+static unsigned int nr_in_use(unsigned long start)
 {
-	unsigned int i, moved = 0;
-	DECLARE_BITMAP(isolated, BATCH_UNITS) = {};
+	unsigned int i = 0, nr = 0;
 
-	for (i = 0; i < nr; i++) {
-		unsigned long pfn = ev->start + source[i] * pageblock_nr_pages;
+	while (i < pageblock_nr_pages) {
+		struct page *page = pfn_to_page(start + i);
 
-		if (look_at_unit(pfn) != ev->units[source[i]].free)
+		if (PageBuddy(page)) {
+			i += 1U << min_t(unsigned int, buddy_order_unsafe(page), pageblock_order);
 			continue;
-		if (!start_isolate_page_range(pfn, pfn + pageblock_nr_pages,
-					      MIGRATE_MOVABLE, 0, GFP_NOWAIT))
-			__set_bit(i, isolated);
+		}
+		nr += !!page_ref_count(page);
+		i++;
 	}
-	/* What lies on per-CPU lists belongs to the units as well. */
-	drain_all_pages(ev->zone);
+	return nr;
+}
 
-	/* What becomes whole is cold: nobody has touched it for long. */
-	granule_map_backdate(HEAT_COLD);
-	for_each_set_bit(i, isolated, nr) {
-		unsigned long pfn = ev->start + source[i] * pageblock_nr_pages;
-		unsigned int n = move_unit(ev, pfn);
-		bool whole = unit_whole(pfn);
+/* Take all pages of an isolated unit off the LRU lists, or find out why not. */
+static enum fpr_left unit_collect(struct evacuation *ev, unsigned long start,
+				  struct compact_control *cc)
+{
+	unsigned long pfn = start, end = start + pageblock_nr_pages;
+	unsigned int need[NR_PAGE_ORDERS] = {}, nr_folios = 0;
+	struct folio *folio, *next;
 
-		if (!whole)
-			evacuate_forget(seen_at(table_at(pfn), pfn));
-		/* The type it had, as only such are sources. */
-		undo_isolate_page_range(pfn, pfn + pageblock_nr_pages, MIGRATE_MOVABLE);
-		trace_page_reporting_evacuate(pfn, n, whole);
-		stat_add(whole ? STAT_EVACUATED : STAT_EVACUATE_FAILED, 1);
-		stat_add(STAT_EVACUATE_MOVED, n);
-		moved += n;
+	while (pfn < end) {
+		cc->nr_migratepages = 0;
+		cc->migrate_pfn = end;
+		if (isolate_migratepages_range(cc, pfn, end))
+			return FPR_LEFT_RACED;
+		pfn = cc->migrate_pfn;
+	}
+
+	list_for_each_entry_safe(folio, next, &cc->migratepages, lru) {
+		enum fpr_left left = FPR_LEFT_NOTHING;
+
+		if (!__folio_test_movable(folio))
+			left = folio_left(folio);
+		if (left)
+			return left;
+		nr_folios++;
+		need[folio_order(folio)]++;
+		/* The largest first: none of their holes goes to the smaller ones. */
+		if (folio_test_large(folio))
+			list_move(&folio->lru, &cc->migratepages);
+	}
+	if (!evacuate_fits(ev->pool.nr, need))
+		return FPR_LEFT_NO_TARGET;
+	return nr_in_use(start) > nr_folios ? FPR_LEFT_RACED : FPR_LEFT_NOTHING;
+}
+
+/* Why are these still here? */
+static enum fpr_left folios_left(struct list_head *folios)
+{
+	enum fpr_left left = FPR_LEFT_NOTHING;
+	struct folio *folio;
+
+	list_for_each_entry(folio, folios, lru) {
+		left = __folio_test_movable(folio) ? FPR_LEFT_UNMOVABLE : folio_left(folio);
+		if (left)
+			break;
+	}
+	return left ?: FPR_LEFT_RACED;
+}
+
+/*
+ * Empty a unit.  Returns how many pages moved; *left says why it is not whole, and
+ * *begun whether any page was tried.
+ */
+static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
+			       enum fpr_left *left, bool *begun)
+{
+	struct compact_control cc = {
+		.order = -1,
+		.zone = ev->zone,
+		.mode = MIGRATE_ASYNC,
+		.ignore_skip_hint = true,
+		.no_set_skip_hint = true,
+		/* Not to be allocated with: pages of files are skipped without. */
+		.gfp_mask = GFP_KERNEL,
+	};
+	unsigned int flags, moved = 0;
+
+	*begun = false;
+	if (!unit_isolate(ev->zone, pfn)) {
+		*left = FPR_LEFT_RACED;
+		return 0;
+	}
+	INIT_LIST_HEAD(&cc.migratepages);
+	*left = unit_collect(ev, pfn, &cc);
+	if (!*left) {
+		*begun = true;
+		flags = memalloc_noio_save();
+		if (!list_empty(&cc.migratepages))
+			migrate_pages(&cc.migratepages, target_alloc, target_free,
+				      (unsigned long)ev, cc.mode, MR_COMPACTION, &moved);
+		memalloc_noio_restore(flags);
+		if (!list_empty(&cc.migratepages))
+			*left = folios_left(&cc.migratepages);
+	}
+	if (!list_empty(&cc.migratepages))
+		putback_movable_pages(&cc.migratepages);
+
+	/* What was freed before the unit was isolated may lie on a per-CPU list. */
+	if (!*left && !unit_whole(pfn))
+		drain_all_pages(ev->zone);
+	if (!*left && !unit_whole(pfn))
+		*left = FPR_LEFT_RACED;
+	unit_release(pfn);
+	return moved;
+}
+
+/*
+ * Try one source of the plan.  Returns how many pages moved; *go_on is false if
+ * there is nothing to move to, or nothing to spare.
+ */
+static unsigned int source_try(struct evacuation *ev, unsigned int unit, bool *go_on)
+{
+	unsigned long pfn = ev->start + unit * pageblock_nr_pages, looked = 0;
+	struct evacuate_seen *seen;
+	unsigned int moved = 0;
+	enum fpr_left left;
+	bool begun = false;
+	u16 nr_free;
+
+	*go_on = fpr_zone_spare(ev->zone) >= 2 * pageblock_nr_pages;
+	if (!*go_on)
+		return 0;
+	left = unit_look(pfn, &nr_free, &looked);
+	if (!left && nr_free != ev->units[unit].free)
+		left = FPR_LEFT_RACED;
+	if (!left && !pool_fill(ev, pageblock_nr_pages - nr_free)) {
+		left = FPR_LEFT_NO_TARGET;
+		*go_on = false;
+	}
+	if (!left)
+		moved = unit_empty(ev, pfn, &left, &begun);
+
+	seen = seen_at(pfn);
+	if (left && seen)
+		evacuate_failed(seen, jiffies);
+	else if (seen)
+		seen->failures = 0;
+	if (left)
+		fpr_stat_add(FPR_STAT_EVACUATE_LEFT + left, 1);
+	if (begun)
+		fpr_stat_add(left ? FPR_STAT_EVACUATE_FAILED : FPR_STAT_EVACUATED, 1);
+	fpr_stat_add(FPR_STAT_EVACUATE_MOVED, moved);
+	trace_page_reporting_evacuate(pfn, moved, left);
+	return moved;
+}
+
+/* Carry a part of the plan out; returns how many units have become whole. */
+static unsigned int plan_go_on(struct evacuation *ev, unsigned int budget)
+{
+	unsigned long whole = fpr_stat(FPR_STAT_EVACUATED);
+	unsigned int moved = 0;
+	bool go_on = true;
+
+	while (go_on && ev->next_source < ev->plan.nr_sources && moved < budget && allowed()) {
+		moved += source_try(ev, ev->plan.source[ev->next_source++], &go_on);
 		cond_resched();
 	}
-	granule_map_backdate(0);
-	return moved;
+	if (!go_on)
+		ev->next_source = ev->plan.nr_sources;
+	pool_put_all(ev->zone, &ev->pool);
+	ev->target_pfn = 0;
+	return fpr_stat(FPR_STAT_EVACUATED) - whole;
 }
 
-/* Carry the plan out; returns how many pages moved. */
-static unsigned int evacuate(struct evacuation *ev)
-{
-	unsigned int done = 0, moved = 0, order;
+/* The work */
 
-	for (order = 0; order < NR_PAGE_ORDERS; order++)
-		INIT_LIST_HEAD(&ev->pool[order]);
+static bool plan_is_left(const struct evacuation *ev)
+{
+	return ev->next_source < ev->plan.nr_sources;
+}
+
+static void plan_drop(struct evacuation *ev)
+{
+	ev->plan.nr_sources = 0;
+	ev->next_source = 0;
+}
+
+/* Look at the next window and plan for it; false at the end of memory. */
+static bool window_next(struct evacuation *ev, bool hurry)
+{
+	plan_drop(ev);
+	window_look(ev, cursor, hurry);
+	if (!ev->nr)
+		return false;
+	cursor += ev->nr * pageblock_nr_pages;
+	round_stranded += ev->stranded;
+	round_blocked += ev->blocked;
+	if (!ev->zone)
+		return true;
+
+	evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages);
 	ev->next_target = 0;
-
-	while (done < ev->plan.nr_sources && reporting_may_go_on()) {
-		unsigned int nr = min(ev->plan.nr_sources - done, BATCH_UNITS);
-
-		moved += evacuate_batch(ev, &ev->plan.source[done], nr);
-		done += nr;
-	}
-	pool_put_all(ev);
-	return moved;
+	ev->target_pfn = 0;
+	ev->made = jiffies;
+	if (ev->plan.nr_sources < EVACUATE_WORTH && !hurry)
+		plan_drop(ev);
+	return true;
 }
 
-/* The worker */
-
-static void look_again(unsigned long delay)
+static void round_start(struct evacuation *ev)
 {
-	WRITE_ONCE(dozing, delay > EVACUATE_LOOK_MIN);
-	reporting_queue(&evacuate_work, delay);
+	plan_drop(ev);
+	cursor = 0;
+	round_stranded = 0;
+	round_blocked = 0;
+}
+
+static void round_end(struct evacuation *ev, bool hurry)
+{
+	fpr_stat_set(FPR_STAT_STRANDED_PAGES, round_stranded);
+	fpr_stat_set(FPR_STAT_BLOCKED_PAGES, round_blocked);
+	/* A commit of a journal, an end of I/O: what is blocked now may not be then. */
+	if (!rounds_left || !--rounds_left) {
+		retry = clamp(2 * retry, (unsigned long)EVACUATE_RETRY_MIN,
+			      (unsigned long)EVACUATE_RETRY_MAX);
+		retry_at = jiffies + retry;
+	}
+	if (round_blocked < EVACUATE_WORTH * pageblock_nr_pages)
+		retry = 0;
+	round_start(ev);
+	if (hurry) {
+		WRITE_ONCE(hurries_done, hurries_done + 1);
+		WRITE_ONCE(hurried, false);
+		wake_up_all(&hurry_wait);
+	}
 }
 
 /*
- * Look at one window and do what can be done there; returns the pages moved.
- * In a hurry, what changed a moment ago is moved as well.
+ * Pages on the per-CPU lists and batches belong to units, of which they would
+ * trickle back one by one, and no unit with such a page is quiet, or movable.
  */
-static unsigned int go(struct evacuation *ev, unsigned long start,
-		       unsigned int budget, bool hurry)
+static void settle(bool hurry)
 {
-	unsigned int moved = 0, i;
-
-	get_online_mems();
-	ev->start = start;
-	look_at_window(ev);
-	for (i = 0; hurry && i < ev->nr; i++)
-		ev->units[i].quiet = true;
-	evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages, budget);
-	if (ev->plan.nr_sources >= EVACUATE_WORTH) {
-		lru_add_drain_all();
-		moved = evacuate(ev);
-	}
-	put_online_mems();
-	return moved;
+	/* A flush has done so. */
+	if (!hurry && fpr_drain_free_if_due())
+		fpr_drain_lru(jiffies + HZ);
 }
 
 /*
- * Pages on the CPUs' own lists belong to units, of which they would trickle
- * back one by one, and no unit with such a page is quiet, or movable.
+ * Do a little; returns after how many jiffies to go on, and in *looked how many
+ * page frames were looked at.
  */
-static void settle(void)
+static unsigned long evacuate_a_little(struct evacuation *ev, bool hurry,
+				       unsigned long *looked)
 {
-	lru_add_drain_all();
-	reporting_drain(HEAT_COLD);
-	settled = true;
+	bool active, calm;
+
+	*looked = 0;
+	if (!hurry) {
+		memory_look(&active, &calm);
+		if (active) {
+			rounds_left = ROUNDS;
+			retry = 0;
+		}
+		if (!calm) {
+			plan_drop(ev);
+			return HZ;
+		}
+		if (!rounds_left && retry && time_after_eq(jiffies, retry_at))
+			rounds_left = 1;
+		if (!rounds_left)
+			return EVACUATE_POLL;
+	}
+
+	if (plan_is_left(ev) && (hurry || time_before(jiffies, ev->made + PLAN_AGE_MAX))) {
+		if (plan_go_on(ev, hurry ? EVACUATE_BUDGET_HURRY : EVACUATE_BUDGET)) {
+			/* Once more: there may be more than one look can see. */
+			rounds_left = ROUNDS;
+			fpr_worker_kick();
+		}
+		return 0;
+	}
+	if (!cursor)
+		settle(hurry);
+	if (!window_next(ev, hurry)) {
+		round_end(ev, hurry);
+		return EVACUATE_QUIET;
+	}
+	*looked = ev->looked;
+	return 0;
 }
 
 static void evacuate_work_func(struct work_struct *work)
 {
-	struct evacuation *ev = the_evacuation;
-	unsigned int moved;
-	bool active, calm;
+	u64 begun = task_sched_runtime(current), spent_us;
+	bool hurry = READ_ONCE(hurried);
+	static bool hurrying;
+	unsigned long delay, looked;
+	unsigned int share;
 
 	if (!allowed())
 		return;
+	mutex_lock(&evacuate_running);
+	if (hurry && time_after(jiffies, READ_ONCE(hurry_until))) {
+		/* Nobody waits any more. */
+		round_end(the_evacuation, true);
+		hurry = false;
+	}
+	if (hurry && !hurrying) {
+		/* A round that has begun may have passed what the flusher freed. */
+		round_start(the_evacuation);
+	}
+	hurrying = hurry;
+	delay = evacuate_a_little(the_evacuation, hurry, &looked);
+	mutex_unlock(&evacuate_running);
 
-	calm = guest_calm(&active);
-	if (active) {
-		rounds_left = ROUNDS;
-		settled = false;
-	}
-	if (!rounds_left) {
-		look_interval = evacuate_next_look(look_interval, active);
-		look_again(look_interval);
-		return;
-	}
-	look_interval = EVACUATE_LOOK_MIN;
-	/* Only a fresh sample tells whether the guest is idle now. */
-	if (!calm || time_after(jiffies, sample.when + SAMPLE_AGE_MAX) || !guest_idle()) {
-		sample_take();
-		look_again(IDLE_BEFORE);
-		return;
-	}
-
-	if (!cursor && !settled)
-		settle();
-	mutex_lock(&reporting_pass_lock);
-	moved = go(ev, cursor, EVACUATE_BUDGET, false);
-	mutex_unlock(&reporting_pass_lock);
-
-	if (moved) {
-		/* Once more here: there may be more than the budget allowed. */
-		rounds_left = ROUNDS;
-		reporting_kick();
-	} else if (ev->nr) {
-		round_stranded += ev->stranded;
-		cursor += ev->nr * pageblock_nr_pages;
-	} else {
-		cursor = 0;
-		rounds_left--;
-		atomic_long_set(&reporting_stats[STAT_STRANDED_PAGES], round_stranded);
-		round_stranded = 0;
-	}
-	sample_take();
-	look_again(moved ? IDLE_MOVED : cursor ? IDLE_LOOKED : EVACUATE_QUIET);
+	spent_us = div_u64(task_sched_runtime(current) - begun, NSEC_PER_USEC);
+	fpr_stat_add(FPR_STAT_EVACUATE_CPU_US, spent_us);
+	share = cpu_share();
+	if (READ_ONCE(hurried))
+		delay = 0;
+	else
+		delay = max(delay, evacuate_pause(spent_us, share, looked));
+	queue_delayed_work(evacuate_wq, &evacuate_work, delay);
 }
 
 /**
- * evacuate_start - begin to look around, after a change of conditions
+ * fpr_evacuate_start() - begin to look around, after a change of conditions
  *
  * Context: Process context.
  */
-void evacuate_start(void)
+void fpr_evacuate_start(void)
 {
-	if (!allowed())
-		return;
-	look_again(EVACUATE_LOOK_MIN);
+	if (allowed())
+		mod_delayed_work(evacuate_wq, &evacuate_work, EVACUATE_QUIET);
 }
 
 /**
- * evacuate_now - make whole what can be, at once
+ * fpr_evacuate_now() - make whole what can be, at once
  * @until: when to stop, in jiffies
  *
- * For who flushes: without regard to how idle the guest is, or how quiet a
- * unit.
+ * Used by flush: a unit need not be quiet, and no CPU idle.
  *
- * Context: From a work of reporting_queue(); may sleep.
+ * Context: Process context; sleeps until @until at most.
  */
-void evacuate_now(unsigned long until)
+void fpr_evacuate_now(unsigned long until)
 {
-	struct evacuation *ev = the_evacuation;
-	unsigned long start = 0;
+	unsigned long before = READ_ONCE(hurries_done);
 
-	do {
-		mutex_lock(&reporting_pass_lock);
-		if (reporting_may_go_on())
-			go(ev, start, U32_MAX, true);
-		else
-			ev->nr = 0;
-		start += ev->nr * pageblock_nr_pages;
-		mutex_unlock(&reporting_pass_lock);
-	} while (ev->nr && time_before(jiffies, until));
+	if (!the_evacuation || !fpr_evacuate_wait(until))
+		return;
+	WRITE_ONCE(hurry_until, until);
+	WRITE_ONCE(hurried, true);
+	mod_delayed_work(evacuate_wq, &evacuate_work, 0);
+	while (READ_ONCE(hurries_done) == before && time_before(jiffies, until) &&
+	       fpr_may_go_on())
+		wait_event_timeout(hurry_wait, READ_ONCE(hurries_done) != before,
+				   min_t(unsigned long, until - jiffies, HZ / 10 + 1));
 }
 
 /**
- * evacuate_stop - make sure that nothing is moved, now or later
+ * fpr_evacuate_wait() - wait until no page is being moved
+ * @until: give up then, in jiffies
  *
- * Context: Process context, may sleep.  The caller has made allowed() false.
+ * Context: Process context; sleeps.  Evacuation is not allowed any more.
+ * Return: true if nothing is being moved, and nothing will be.
  */
-void evacuate_stop(void)
+bool fpr_evacuate_wait(unsigned long until)
 {
-	cancel_delayed_work_sync(&evacuate_work);
+	while (!mutex_trylock(&evacuate_running)) {
+		if (time_after(jiffies, until))
+			return false;
+		schedule_timeout_uninterruptible(max(HZ / 100, 1));
+	}
+	mutex_unlock(&evacuate_running);
+	return true;
 }
 
-/**
- * evacuate_dozes - does the worker look around only seldom?
- *
- * Return: true if a hook should call evacuate_start(), through an interrupt.
- */
-bool evacuate_dozes(void)
+static int __init evacuate_init(void)
 {
-	return READ_ONCE(dozing);
-}
+	struct workqueue_attrs *attrs = alloc_workqueue_attrs();
+	int err = -ENOMEM;
 
-/**
- * evacuate_init - get ready
- *
- * Context: Once, at boot.
- * Return: 0 or -ENOMEM.
- */
-int __init evacuate_init(void)
-{
 	the_evacuation = kvzalloc(sizeof(*the_evacuation), GFP_KERNEL);
-	return the_evacuation ? 0 : -ENOMEM;
+	evacuate_wq = alloc_workqueue("page_evacuation", WQ_UNBOUND | WQ_FREEZABLE, 1);
+	if (attrs && the_evacuation && evacuate_wq) {
+		pool_init(&the_evacuation->pool);
+		attrs->nice = MAX_NICE;
+		err = apply_workqueue_attrs(evacuate_wq, attrs);
+	}
+	free_workqueue_attrs(attrs);
+	if (err)
+		pr_err("cannot evacuate: %d\n", err);
+	return err;
 }
+core_initcall(evacuate_init);

@@ -1,43 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which units to empty, and whether now is the time.
+ * Which units to empty, when, and at what pace.
  *
  * Every unit that becomes whole costs the moving of what is in it, wherever
  * that goes; so the emptiest are emptied and the fullest are filled, and each
- * page moves once.
+ * page moves once.  A unit that cannot be emptied is filled before all others.
  */
-#include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/sort.h>
+#include <linux/string.h>
+#include <linux/time64.h>
 
 #include "evacuate_policy.h"
 
 static int by_free(const void *a, const void *b, const void *units)
 {
 	const struct evacuate_unit *u = units;
-	int fa = u[*(const u16 *)a].free, fb = u[*(const u16 *)b].free;
+	const struct evacuate_unit *ua = &u[*(const u16 *)a], *ub = &u[*(const u16 *)b];
 
+	if (ua->source != ub->source)
+		return ub->source - ua->source;
 	/* Of equals the higher address is emptied: low memory is the scarcer. */
-	return fb - fa ?: *(const u16 *)b - *(const u16 *)a;
+	return ub->free - ua->free ?: *(const u16 *)b - *(const u16 *)a;
 }
 
 /**
- * evacuate_plan_make - decide what moves where
+ * evacuate_plan_make() - decide what moves where
  * @plan: the answer
  * @units: what a look has shown
  * @nr: how many units that are, at most EVACUATE_WINDOW
  * @unit_pages: pages of a unit
- * @budget: pages that may move; what does not fit waits for another time
  *
  * A unit is emptied only if that moves fewer pages than it makes whole, with
  * an eighth to spare, and only into the holes of units that stay.
+ *
+ * Context: Any.
  */
 void evacuate_plan_make(struct evacuate_plan *plan,
 			const struct evacuate_unit *units, unsigned int nr,
-			unsigned int unit_pages, unsigned int budget)
+			unsigned int unit_pages)
 {
-	unsigned int i, n = 0, left, right, room = 0;
+	unsigned int i, left, right = 0, room = 0;
 	u16 order[EVACUATE_WINDOW];
 
 	plan->nr_sources = 0;
@@ -45,25 +49,22 @@ void evacuate_plan_make(struct evacuate_plan *plan,
 	plan->nr_pages = 0;
 
 	for (i = 0; i < nr; i++)
-		if (units[i].free != EVACUATE_LEAVE && units[i].free &&
-		    units[i].free < unit_pages)
-			order[n++] = i;
-	sort_r(order, n, sizeof(order[0]), by_free, NULL, units);
+		if (units[i].free && units[i].free < unit_pages &&
+		    (units[i].source || units[i].target))
+			order[right++] = i;
+	sort_r(order, right, sizeof(order[0]), by_free, NULL, units);
 
-	right = n;
 	for (left = 0; left < right; left++) {
 		const struct evacuate_unit *unit = &units[order[left]];
 		unsigned int used = unit_pages - unit->free;
 
-		if (unit->free < unit_pages / 8)
-			break;
-		if (!unit->quiet)
-			continue;
-		if (plan->nr_pages + used > budget)
+		if (!unit->source || unit->free < unit_pages / 8)
 			break;
 		while (room < used && right > left + 1) {
 			u16 target = order[--right];
 
+			if (!units[target].target)
+				continue;
 			room += units[target].free;
 			plan->target[plan->nr_targets++] = target;
 		}
@@ -76,57 +77,109 @@ void evacuate_plan_make(struct evacuate_plan *plan,
 }
 
 /**
- * evacuate_look - remember a unit, and say whether it is quiet
+ * evacuate_look() - remember a unit, and say whether it is quiet
  * @seen: what is remembered of it; zeroes at first
  * @free: its free pages now
  * @now: jiffies
  *
  * What has not changed for hours may seem to have, and waits once more.
  *
- * Return: true if all looks for EVACUATE_QUIET saw the same.
+ * Context: Any.
+ * Return: true if all looks for EVACUATE_QUIET saw the same, or for twice as
+ * long after each failure.
  */
 bool evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now)
 {
 	u16 tick = now / EVACUATE_TICK;
 
-	if (seen->free != free)
-		*seen = (struct evacuate_seen){ free, tick };
-	return (u16)(tick - seen->since) >= EVACUATE_QUIET / EVACUATE_TICK;
+	if (seen->free != free) {
+		seen->free = free;
+		seen->since = tick;
+	}
+	return (u16)(tick - seen->since) >= (EVACUATE_QUIET / EVACUATE_TICK) << seen->failures;
 }
 
 /**
- * evacuate_forget - do not try this unit again soon
+ * evacuate_failed() - a unit could not be emptied
  * @seen: what is remembered of it
+ * @now: jiffies
+ *
+ * Context: Any.
  */
-void evacuate_forget(struct evacuate_seen *seen)
+void evacuate_failed(struct evacuate_seen *seen, unsigned long now)
 {
-	seen->free = EVACUATE_LEAVE;
+	seen->since = now / EVACUATE_TICK;
+	seen->failures = min(seen->failures + 1, EVACUATE_BACKOFF_MAX);
 }
 
 /**
- * evacuate_idle - does the guest have nothing better to do?
+ * evacuate_fits() - are there holes for all that is to be moved?
+ * @have: how many holes there are of each order
+ * @need: how many folios there are of each order
+ *
+ * The largest are placed first, each into the smallest hole that takes it; what
+ * is left of the hole serves the smaller ones.
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool evacuate_fits(const unsigned int *have, const unsigned int *need)
+{
+	unsigned int left[NR_PAGE_ORDERS];
+	int order, o;
+
+	memcpy(left, have, sizeof(left));
+	for (order = NR_PAGE_ORDERS - 1; order >= 0; order--) {
+		unsigned int n = need[order];
+
+		while (n) {
+			unsigned int take;
+
+			for (o = order; o < NR_PAGE_ORDERS && !left[o]; o++)
+				;
+			if (o == NR_PAGE_ORDERS)
+				return false;
+			if (o > order) {
+				/* Halve it: two of the next smaller order. */
+				left[o]--;
+				left[o - 1] += 2;
+				continue;
+			}
+			take = min(n, left[o]);
+			left[o] -= take;
+			n -= take;
+		}
+	}
+	return true;
+}
+
+/**
+ * evacuate_share() - how much of one CPU may be used
  * @idle_us: idle time of all CPUs together, in microseconds
  * @wall_us: time that passed, in microseconds
- * @nr_cpus: how many CPUs
  *
- * Return: true if they were idle for nine tenths of the time.
+ * Context: Any.
+ * Return: Percent.
  */
-bool evacuate_idle(u64 idle_us, u64 wall_us, unsigned int nr_cpus)
+unsigned int evacuate_share(u64 idle_us, u64 wall_us)
 {
-	return wall_us && idle_us >= div_u64(wall_us * nr_cpus * 9, 10);
+	return wall_us && idle_us >= wall_us / 2 ? EVACUATE_SHARE_IDLE : EVACUATE_SHARE_BUSY;
 }
 
 /**
- * evacuate_next_look - when to look around again after a look in vain
- * @last: how long the last wait was
- * @active: memory has been allocated or freed meanwhile
+ * evacuate_pause() - how long to rest after some work
+ * @spent_us: CPU time that it took, in microseconds
+ * @share: percent of one CPU that may be used
+ * @looked_pages: page frames that were looked at
  *
- * Return: Jiffies.
+ * Context: Any.
+ * Return: Jiffies, at least 1.
  */
-unsigned long evacuate_next_look(unsigned long last, bool active)
+unsigned long evacuate_pause(u64 spent_us, unsigned int share,
+			     unsigned long looked_pages)
 {
-	if (active)
-		return EVACUATE_LOOK_MIN;
-	return clamp(2 * last, (unsigned long)EVACUATE_LOOK_MIN,
-		     (unsigned long)EVACUATE_LOOK_MAX);
+	u64 rest_us = div_u64(spent_us * (100 - share), share);
+	u64 look_us = div_u64((u64)looked_pages * USEC_PER_SEC, EVACUATE_LOOK_PAGES);
+
+	return div_u64(max(rest_us, look_us) * HZ, USEC_PER_SEC) + 1;
 }

@@ -1,54 +1,69 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which units to empty, and whether now is the time.
+ * Which units to empty, when, and at what pace.
  *
  * Pure: no locks, no pages.  A unit is a pageblock: what a host that backs its
- * guests with huge pages can really take back.  Times are jiffies.
+ * guests with huge pages can really take back.  Times are jiffies unless said.
  */
 #ifndef _MM_PAGE_REPORTING_EVACUATE_POLICY_H
 #define _MM_PAGE_REPORTING_EVACUATE_POLICY_H
 
+#include <linux/jiffies.h>
+#include <linux/mmzone.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 
-/* Units looked at in one go. */
+/* Units looked at in one go, at most, */
 #define EVACUATE_WINDOW		512
-/* A unit must not have changed for so long. */
+/* and page frames looked at in a second, at most. */
+#define EVACUATE_LOOK_PAGES	(SZ_1G >> PAGE_SHIFT)
+/* A unit must not have changed for so long, and twice as long after each failure, */
 #define EVACUATE_QUIET		(2 * HZ)
-/* How fine that is measured. */
+/* up to so many times. */
+#define EVACUATE_BACKOFF_MAX	10
+/* How finely that is measured. */
 #define EVACUATE_TICK		max(HZ / 8, 1)
-/* The guest must not have had to reclaim for so long. */
+/* Nobody must have had to reclaim memory for so long. */
 #define EVACUATE_CALM		(10 * HZ)
 /* Fewer units than this are not worth disturbing anybody. */
 #define EVACUATE_WORTH		4
-/* Pages that may move in one go. */
-#define EVACUATE_BUDGET		16384
-/* Looking around when nothing is to be done: from so often to so seldom. */
-#define EVACUATE_LOOK_MIN	(2 * HZ)
-#define EVACUATE_LOOK_MAX	(60 * HZ)
+/* Pages that may move in one go, */
+#define EVACUATE_BUDGET		(SZ_8M >> PAGE_SHIFT)
+/* and in one go of a flush, which is in a hurry. */
+#define EVACUATE_BUDGET_HURRY	(SZ_64M >> PAGE_SHIFT)
+/* How often to see whether memory has been allocated or freed, */
+#define EVACUATE_POLL		(8 * HZ)
+/* and how long to wait before what could not be moved is looked at again. */
+#define EVACUATE_RETRY_MIN	(8 * HZ)
+#define EVACUATE_RETRY_MAX	(120 * HZ)
 /* Pages allocated and freed since the last look that make another worth it. */
 #define EVACUATE_ACTIVITY	4096
-
-/* In evacuate_unit.free: neither to be emptied nor to be filled. */
-#define EVACUATE_LEAVE		U16_MAX
+/* Share of one CPU: a CPU was free for half of the time, or none was; percent. */
+#define EVACUATE_SHARE_IDLE	25
+#define EVACUATE_SHARE_BUSY	2
 
 /**
  * struct evacuate_unit - what a look at a unit has shown
- * @free: its free pages, or EVACUATE_LEAVE
- * @quiet: it has not changed for some time, so it may be emptied
+ * @free: its free pages
+ * @target: it may be filled
+ * @source: it may be emptied: it can, and has not changed for some time
  */
 struct evacuate_unit {
 	u16 free;
-	bool quiet;
+	bool target;
+	bool source;
 };
 
 /**
  * struct evacuate_seen - what is remembered of a unit
- * @free: its free pages at the last look, or EVACUATE_LEAVE
+ * @free: its free pages at the last look
  * @since: when they were first seen to be as many, in EVACUATE_TICK
+ * @failures: how often it could not be emptied since it last was
  */
 struct evacuate_seen {
 	u16 free;
 	u16 since;
+	u8 failures;
 };
 
 /**
@@ -57,7 +72,7 @@ struct evacuate_seen {
  * @nr_targets: units to be filled
  * @nr_pages: pages that will move
  * @source: their numbers, the emptiest first
- * @target: their numbers, the fullest first
+ * @target: their numbers, those that cannot be emptied first, then the fullest
  */
 struct evacuate_plan {
 	unsigned int nr_sources;
@@ -69,10 +84,12 @@ struct evacuate_plan {
 
 void evacuate_plan_make(struct evacuate_plan *plan,
 			const struct evacuate_unit *units, unsigned int nr,
-			unsigned int unit_pages, unsigned int budget);
+			unsigned int unit_pages);
 bool evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now);
-void evacuate_forget(struct evacuate_seen *seen);
-bool evacuate_idle(u64 idle_us, u64 wall_us, unsigned int nr_cpus);
-unsigned long evacuate_next_look(unsigned long last, bool active);
+void evacuate_failed(struct evacuate_seen *seen, unsigned long now);
+bool evacuate_fits(const unsigned int *have, const unsigned int *need);
+unsigned int evacuate_share(u64 idle_us, u64 wall_us);
+unsigned long evacuate_pause(u64 spent_us, unsigned int share,
+			     unsigned long looked_pages);
 
 #endif /* _MM_PAGE_REPORTING_EVACUATE_POLICY_H */

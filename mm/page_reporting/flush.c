@@ -2,71 +2,95 @@
 /*
  * Flush: report everything that is free, now, and say when the host has it.
  *
- * For who is about to snapshot, park or migrate the guest.  A write to
+ * For anyone about to snapshot, park or migrate the guest.  A write to
  * vm.page_reporting_flush returns when the last piece is acknowledged; writers
- * that come together share one flush.  Who gives up, by time limit or signal,
- * leaves the work to be finished: nothing is undone.
+ * that come together share one flush.  A writer that gives up, by timeout or
+ * signal, does not cancel the flush.
  */
-#include <linux/completion.h>
-#include <linux/gfp.h>
+#include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
-#include <linux/swap.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <trace/events/page_reporting.h>
 
-#include "internal.h"
+#include "evacuate.h"
+#include "flush.h"
+#include "map.h"
+#include "pass.h"
+#include "state.h"
+#include "worker.h"
 
-/*
+/* Results that are kept, for writers that wake up late. */
+#define FLUSH_RESULTS	16
+
+/**
+ * struct flush_state - flushes, which are numbered
+ * @lock: guards all of this
+ * @asked: the newest flush that was asked for
+ * @started: the newest that has begun
+ * @done: the newest that is over
+ * @flags: what the next one is to do besides
+ * @until: when the writers of the next one stop waiting, in jiffies
+ * @result: how the latest ones ended
+ *
  * A flush that is asked for while one runs starts after it, for that one may
- * have passed what the asker freed.  Under flush_lock.
+ * have passed what the writer freed.
  */
-static DEFINE_SPINLOCK(flush_lock);
-static unsigned long asked;		/* the newest flush that was asked for */
-static unsigned long started;		/* the newest that has begun */
-static unsigned long done;		/* the newest that is over */
-static unsigned long deadline;		/* of evacuation, in jiffies */
-static bool evacuate_first;
-static int last_err;
+static struct {
+	spinlock_t lock;
+	unsigned long asked;
+	unsigned long started;
+	unsigned long done;
+	unsigned int flags;
+	unsigned long until;
+	int result[FLUSH_RESULTS];
+} flush_state = { .lock = __SPIN_LOCK_UNLOCKED(flush_state.lock) };
 
 static DECLARE_WAIT_QUEUE_HEAD(flush_done);
 
 static void flush_func(struct work_struct *work);
-static DECLARE_DELAYED_WORK(flusher, flush_func);
+static DECLARE_WORK(flusher, flush_func);
 
-/*
- * Bring what lies on per-CPU lists to where passes look.  It was free before,
- * and who flushes does not ask how cold it is.
- */
-static void drain_everything(void)
+static int flush_once(unsigned int flags, unsigned long until)
 {
-	lru_add_drain_all();
-	reporting_drain(1);
-}
-
-static int flush_once(bool evacuate, unsigned long until)
-{
+	long time = (long)(until - jiffies);
 	struct page_reporting_dev_info *prdev;
 	struct pass_result result;
-	int err;
+	bool drained;
+	int err = 0;
 
-	drain_everything();
-	if (evacuate)
-		evacuate_now(until);
+	/* Whoever flushes does not ask how cold anything is, or how seldom to drain. */
+	drained = fpr_drain_lru(until);
+	fpr_drain_free();
+	if (flags & FPR_FLUSH_EVACUATE && time > 0)
+		fpr_evacuate_now(jiffies + time / 2);
 
-	mutex_lock(&reporting_pass_lock);
-	prdev = reporting_device(&err);
-	if (!err) {
-		result = pass_run(prdev, 0);
-		/* Cut short? */
-		reporting_device(&err);
-		err = err ?: result.err;
+	mutex_lock(&fpr_pass_lock);
+	prdev = fpr_device();
+	if (IS_ERR(prdev)) {
+		err = PTR_ERR(prdev);
+	} else {
+		if (flags & FPR_FLUSH_RESYNC) {
+			fpr_map_forget();
+			fpr_stat_add(FPR_STAT_RESYNCS, 1);
+		}
+		result = fpr_pass_run(prdev, 0);
+		fpr_stat_set(FPR_STAT_LAST_FLUSH_LEFT_PAGES, result.passed_over_pages);
+		err = result.err;
+		/* Was it cut short? */
+		if (!err && IS_ERR(fpr_device()))
+			err = PTR_ERR(fpr_device());
+		if (!err && !drained)
+			err = -ETIMEDOUT;
+		if (!err && result.passed_over_pages)
+			err = -EAGAIN;
 	}
-	mutex_unlock(&reporting_pass_lock);
+	mutex_unlock(&fpr_pass_lock);
 	return err;
 }
 
@@ -74,71 +98,83 @@ static void flush_func(struct work_struct *work)
 {
 	ktime_t start = ktime_get();
 	unsigned long generation, until;
-	bool evacuate;
+	unsigned int flags;
 	s64 us;
 	int err;
 
-	spin_lock(&flush_lock);
-	started = asked;
-	generation = started;
-	evacuate = evacuate_first;
-	until = deadline;
-	evacuate_first = false;
-	spin_unlock(&flush_lock);
+	spin_lock(&flush_state.lock);
+	generation = flush_state.asked;
+	flush_state.started = generation;
+	flags = flush_state.flags;
+	flush_state.flags = 0;
+	until = flush_state.until;
+	spin_unlock(&flush_state.lock);
 
-	err = flush_once(evacuate, until);
+	err = flush_once(flags, until);
 	us = ktime_us_delta(ktime_get(), start);
 	trace_page_reporting_flush(generation, us, err);
-	atomic_long_set(&reporting_stats[STAT_LAST_FLUSH_US], us);
-	atomic_long_set(&reporting_stats[STAT_FLUSHES], generation);
+	fpr_stat_set(FPR_STAT_LAST_FLUSH_US, us);
+	fpr_stat_set(FPR_STAT_FLUSHES, generation);
 
-	spin_lock(&flush_lock);
-	done = generation;
-	last_err = err;
-	if (asked != generation)
-		reporting_queue(&flusher, 0);
-	spin_unlock(&flush_lock);
+	spin_lock(&flush_state.lock);
+	flush_state.result[generation % FLUSH_RESULTS] = err;
+	WRITE_ONCE(flush_state.done, generation);
+	if (flush_state.asked != generation)
+		queue_work(fpr_wq, &flusher);
+	spin_unlock(&flush_state.lock);
 	wake_up_all(&flush_done);
 }
 
 static bool is_done(unsigned long generation)
 {
-	return (long)(READ_ONCE(done) - generation) >= 0;
+	return (long)(READ_ONCE(flush_state.done) - generation) >= 0;
+}
+
+/* Ask for a flush; returns its number. */
+static unsigned long flush_ask(unsigned long timeout, unsigned int flags)
+{
+	unsigned long mine, until = jiffies + timeout;
+
+	spin_lock(&flush_state.lock);
+	/* One that has not begun yet serves us as well. */
+	if (flush_state.asked == flush_state.started) {
+		flush_state.asked++;
+		flush_state.until = until;
+	} else if (time_after(until, flush_state.until)) {
+		flush_state.until = until;
+	}
+	mine = flush_state.asked;
+	flush_state.flags |= flags;
+	if (flush_state.started == flush_state.done)
+		queue_work(fpr_wq, &flusher);
+	spin_unlock(&flush_state.lock);
+	return mine;
 }
 
 /**
- * flush_run - report everything that is free and wait until the host has it
+ * fpr_flush() - report everything that is free and wait until the host has it
  * @timeout_ms: how long to wait, in milliseconds
- * @evacuate: make free memory whole first, for at most half of that time
+ * @flags: FPR_FLUSH_EVACUATE: make free memory whole first, for at most half of
+ *	that time; FPR_FLUSH_RESYNC: report all that is free, not only what the
+ *	host does not have yet
  *
  * Context: Process context; may be killed or frozen while it waits.
  * Return: 0 when the host has acknowledged the last piece; -ETIMEDOUT or -EINTR
- * if the wait ended before, and the flush goes on; -EBUSY while reporting is
- * paused; -ENODEV without a device; or what the device said.
+ * if the wait ended before, and the flush goes on; -EAGAIN if memory was passed
+ * over because its zone is short of memory or its pageblock isolated; -EBUSY
+ * while reporting is paused; -ENODEV without a device; or what the device said.
  */
-int flush_run(unsigned int timeout_ms, bool evacuate)
+int fpr_flush(unsigned int timeout_ms, unsigned int flags)
 {
 	unsigned long timeout = msecs_to_jiffies(timeout_ms), mine;
+	struct page_reporting_dev_info *prdev = fpr_device();
 	long left;
 	int err;
 
-	reporting_device(&err);
-	if (err)
-		return err;
+	if (IS_ERR(prdev))
+		return PTR_ERR(prdev);
 
-	spin_lock(&flush_lock);
-	/* One that has not begun yet serves us as well. */
-	if (asked == started)
-		asked++;
-	mine = asked;
-	if (evacuate) {
-		evacuate_first = true;
-		deadline = jiffies + timeout / 2;
-	}
-	if (started == done)
-		reporting_queue(&flusher, 0);
-	spin_unlock(&flush_lock);
-
+	mine = flush_ask(timeout, flags);
 	left = ___wait_event(flush_done, ___wait_cond_timeout(is_done(mine)),
 			     (TASK_KILLABLE | TASK_FREEZABLE), 0, timeout,
 			     __ret = schedule_timeout(__ret));
@@ -146,15 +182,18 @@ int flush_run(unsigned int timeout_ms, bool evacuate)
 		return -EINTR;
 	if (!left)
 		return -ETIMEDOUT;
-	return READ_ONCE(last_err);
+	spin_lock(&flush_state.lock);
+	err = flush_state.result[mine % FLUSH_RESULTS];
+	spin_unlock(&flush_state.lock);
+	return err;
 }
 
 /**
- * flush_stop - let who waits know that the device has gone
+ * fpr_flush_stop() - release waiters after the device has gone
  *
- * Context: Process context, may sleep.  reporting_device() has none already.
+ * Context: Process context, may sleep.  fpr_device() has none already.
  */
-void flush_stop(void)
+void fpr_flush_stop(void)
 {
-	flush_delayed_work(&flusher);
+	flush_work(&flusher);
 }

@@ -1,62 +1,52 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The record of one granule: what it is, how hot, and since when.
+ * The record of one granule: what it is, and since when.
  *
  * Pure: no locks, no pages.  A record is one u32:
  *
  *	bits 0-1	kind
- *	bits 2-4	heat, while it is free; see heat.c
- *	bits 5-31	stamp: jiffies when the granule became of this kind
+ *	bits 2-31	stamp: jiffies when the granule became of this kind
  *
- * Stamps wrap after 2^27 jiffies.  An age is good up to half of that, 18 hours
- * at HZ=1000, and what is older counts as new: it waits once more, nothing
- * else.  The other half is for stamps that another CPU made after we looked at
- * the clock.
+ * Stamps wrap after 2^30 jiffies.  An age is good up to half of that, 6 days at
+ * HZ=1000, and what is older counts as new: it waits once more, nothing else.
+ * The other half is for stamps that another CPU made after we looked at the
+ * clock.
  */
 #ifndef _MM_PAGE_REPORTING_GRANULE_H
 #define _MM_PAGE_REPORTING_GRANULE_H
 
-#include <linux/bits.h>
-#include <linux/minmax.h>
+#include <linux/jiffies.h>
 #include <linux/types.h>
 
 /**
  * enum granule_kind - what is known of a granule
  * @GRANULE_NONE: in use, in part at least, or nothing worth reporting
- * @GRANULE_DIRTY: freed since the host last took it, to be reported when cold
- * @GRANULE_FLIGHT: isolated from the free lists, on its way to the host
- * @GRANULE_REPORTED: the host has it, and nobody has touched it since
+ * @GRANULE_DIRTY: freed since the host last took it; to be reported when cold
+ * @GRANULE_REPORTED: the host has it, or is about to; not allocated since
+ * @NR_GRANULE_KINDS: how many kinds there are
  */
 enum granule_kind {
 	GRANULE_NONE,
 	GRANULE_DIRTY,
-	GRANULE_FLIGHT,
 	GRANULE_REPORTED,
+	NR_GRANULE_KINDS,
 };
 
 #define GRANULE_KIND_MASK	0x3u
-#define GRANULE_HEAT_SHIFT	2
-#define GRANULE_HEAT_MASK	0x7u
-#define GRANULE_HEAT_MAX	4u
-#define GRANULE_STAMP_SHIFT	5
+#define GRANULE_STAMP_SHIFT	2
 #define GRANULE_STAMP_MASK	(U32_MAX >> GRANULE_STAMP_SHIFT)
 #define GRANULE_AGE_MAX		(GRANULE_STAMP_MASK / 2)
+/* The age of what was free before anybody looked. */
+#define GRANULE_LONG_AGO	(30 * HZ)
 
-static inline u32 granule_make(enum granule_kind kind, unsigned int heat,
-			       unsigned long now)
+static inline u32 granule_make(enum granule_kind kind, unsigned long stamp)
 {
-	return kind | min(heat, GRANULE_HEAT_MAX) << GRANULE_HEAT_SHIFT |
-	       (u32)now << GRANULE_STAMP_SHIFT;
+	return kind | (u32)stamp << GRANULE_STAMP_SHIFT;
 }
 
 static inline enum granule_kind granule_kind(u32 granule)
 {
 	return granule & GRANULE_KIND_MASK;
-}
-
-static inline unsigned int granule_heat(u32 granule)
-{
-	return granule >> GRANULE_HEAT_SHIFT & GRANULE_HEAT_MASK;
 }
 
 /* Jiffies since the granule became what it is, at most GRANULE_AGE_MAX. */

@@ -4,218 +4,233 @@
  *
  * A pass walks the granule map upward, so its cost follows what was freed and
  * not the size of the guest, and neighbours meet in one element.  It fills a
- * request, lets the device send it, puts the blocks back, and goes on where it
+ * batch, lets the device send it, puts the blocks back, and goes on where it
  * was until nothing that is due is left.
+ *
+ * The zone's lock is held to take one block off its free list, and to put back
+ * HOLD_BLOCKS.  Records of what has been taken off belong to the pass, so it
+ * changes them without the lock.
  */
+#define pr_fmt(fmt) "page_reporting: " fmt
+
 #include <linux/bitmap.h>
 #include <linux/ktime.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
 #include <linux/scatterlist.h>
-#include <linux/slab.h>
 #include <linux/timer.h>
+
+/* The events name its reasons. */
+#include "state.h"
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/page_reporting.h>
 
 #include "../internal.h"
 #include "../page_reporting.h"
-#include "internal.h"
+#include "map.h"
+#include "pass.h"
 #include "policy.h"
 
-/* Blocks of one request, and so of one putback. */
-#define REQUEST_BLOCKS		512
-/* Granules looked at, and blocks moved, under one hold of zone->lock. */
-#define HOLD_GRANULES		32
-/* The host is taken to be stuck when it has not answered for so long. */
+/* Blocks of one batch. */
+#define BATCH_BLOCKS		512
+/* Zones that one batch may take from. */
+#define BATCH_ZONES		8
+/* Blocks put back under one hold of a zone's lock. */
+#define HOLD_BLOCKS		32
+/* A host that has not answered for this long counts as stalled. */
 #define STALL_TIME		(5 * HZ)
 
-struct block {
+/**
+ * struct batch_block - a free block that has been taken off the free lists
+ * @pfn: its first page frame
+ * @order: its order
+ */
+struct batch_block {
 	unsigned long pfn;
 	unsigned int order;
 };
 
-/* How long the granules of an element have been free, in jiffies. */
-struct ages {
+/**
+ * struct batch_element - one range of adjacent blocks
+ * @pfn: its first page frame
+ * @nr_pages: its pages
+ * @youngest: how long the granule freed last has been free, in jiffies
+ * @oldest: how long the granule freed first has been free, in jiffies
+ */
+struct batch_element {
+	unsigned long pfn;
+	unsigned long nr_pages;
 	unsigned long youngest;
 	unsigned long oldest;
 };
 
 /**
- * struct request - free memory on its way to the host
- * @prdev: the device that takes it
- * @delay: base delay of the pass, in jiffies
- * @section: where the pass is: the section,
- * @index: and the granule in it that comes next
- * @left_pages: pages left dirty behind it,
- * @due_in: and jiffies until some of them fall due
- * @zone: zone of the granules at hand
- * @budget: pages that may still be taken from @zone
- * @tight: @zone can spare nothing in this pass
- * @full: no room for one more block
- * @nr_elements: elements in @sgl
- * @nr_blocks: blocks in @block
- * @nr_pages: their pages
- * @elem_pages: pages of the last element
- * @end_pfn: page frame after the last element
- * @nr_poisoned: poisoned pages in the system before anything was isolated
- * @nr_fresh: granules that had been free for less than HEAT_COLD,
- * @waited: and how long they had, all together, in jiffies
- * @ages: of each element
- * @sgl: what the device gets
- * @block: what goes back to the allocator
+ * struct batch_zone - what may still be taken from a zone
+ * @zone: the zone
+ * @budget: pages, but for contiguous memory
+ * @cma_budget: pages of contiguous memory (CMA)
  */
-struct request {
-	struct page_reporting_dev_info *prdev;
-	unsigned long delay;
-	unsigned long section;
-	unsigned long index;
-	unsigned long left_pages;
-	unsigned long due_in;
+struct batch_zone {
 	struct zone *zone;
 	unsigned long budget;
-	bool tight;
-	bool full;
-	unsigned int nr_elements;
-	unsigned int nr_blocks;
-	unsigned long nr_pages;
-	unsigned long elem_pages;
-	unsigned long end_pfn;
-	long nr_poisoned;
-	unsigned long nr_fresh;
-	unsigned long waited;
-	struct ages ages[PAGE_REPORTING_CAPACITY];
-	struct scatterlist sgl[PAGE_REPORTING_CAPACITY];
-	struct block block[REQUEST_BLOCKS];
+	unsigned long cma_budget;
 };
 
-/* Too large for a stack; reporting_pass_lock gives it to one pass at a time. */
-static struct request *the_request;
+/**
+ * struct batch - free memory on its way to the host
+ * @nr_zones: zones that it takes from
+ * @nr_blocks: blocks in it
+ * @nr_elements: elements that they make
+ * @nr_pages: pages in it
+ * @nr_fresh: of these, pages free for less than GRANULE_LONG_AGO
+ * @waited: sum over these of how long they have been free, in jiffies
+ * @full: there is no room for the next block
+ * @zones: the zones
+ * @blocks: the blocks, in the order of their addresses
+ * @elements: the elements
+ * @sgl: the elements, as the device takes them
+ */
+struct batch {
+	unsigned int nr_zones;
+	unsigned int nr_blocks;
+	unsigned int nr_elements;
+	unsigned long nr_pages;
+	unsigned long nr_fresh;
+	u64 waited;
+	bool full;
+	struct batch_zone zones[BATCH_ZONES];
+	struct batch_block blocks[BATCH_BLOCKS];
+	struct batch_element elements[PAGE_REPORTING_CAPACITY];
+	struct scatterlist sgl[PAGE_REPORTING_CAPACITY];
+};
+
+/**
+ * struct pass - where a pass is
+ * @prdev: the device
+ * @delay: how long memory is to be free before it is reported, in jiffies
+ * @slack: what falls due within this time is taken as well, in jiffies
+ * @section: the section it is in
+ * @index: the next granule in that section
+ * @result: what it has done so far
+ */
+struct pass {
+	struct page_reporting_dev_info *prdev;
+	unsigned long delay;
+	unsigned long slack;
+	unsigned long section;
+	unsigned long index;
+	struct pass_result result;
+};
+
+/* Too large for a stack; fpr_pass_lock gives it to one pass at a time. */
+static struct batch the_batch;
 
 static void stall_warn(struct timer_list *timer)
 {
-	stat_add(STAT_STALLS, 1);
-	pr_warn_once("page_reporting: the host has not answered for %d s; what it was sent is missing until it does\n",
+	fpr_stat_add(FPR_STAT_STALLS, 1);
+	pr_warn_once("the host has not answered for %d s; what it was sent is missing until it does\n",
 		     STALL_TIME / HZ);
 }
 
 static DEFINE_TIMER(stall_timer, stall_warn);
 
-static long poisoned_pages(void)
+/* Filling a batch */
+
+static void batch_reset(struct batch *batch)
 {
-#ifdef CONFIG_MEMORY_FAILURE
-	return atomic_long_read(&num_poisoned_pages);
-#else
-	return 0;
-#endif
+	batch->nr_zones = 0;
+	batch->nr_blocks = 0;
+	batch->nr_elements = 0;
+	batch->nr_pages = 0;
+	batch->nr_fresh = 0;
+	batch->waited = 0;
+	batch->full = false;
 }
 
-static void request_reset(struct request *rq)
+/* What may be taken from a zone; NULL if the batch has no room for one more zone. */
+static struct batch_zone *batch_zone(struct batch *batch, struct zone *zone,
+				     unsigned long granule)
 {
-	rq->zone = NULL;
-	rq->full = false;
-	rq->nr_elements = 0;
-	rq->nr_blocks = 0;
-	rq->nr_pages = 0;
-	rq->elem_pages = 0;
-	rq->end_pfn = 0;
-	rq->nr_poisoned = poisoned_pages();
-	rq->nr_fresh = 0;
-	rq->waited = 0;
-	sg_init_table(rq->sgl, PAGE_REPORTING_CAPACITY);
-}
+	struct batch_zone *bz;
+	unsigned int i;
 
-/* Remember that a granule was left dirty, and when to look at it again. */
-static void leave(struct request *rq, struct granule_map *map, unsigned long due_in)
-{
-	rq->left_pages += 1UL << map->order;
-	rq->due_in = min(rq->due_in, due_in);
-}
-
-/*
- * Look at a zone for the first time in this request.  Its high watermark is
- * raised while kswapd has been asked to make room, so that counts as well.
- */
-static void request_enter_zone(struct request *rq, struct zone *zone,
-			       unsigned long granule)
-{
-	rq->zone = zone;
-	rq->budget = policy_request_budget(zone_page_state(zone, NR_FREE_PAGES),
-					   high_wmark_pages(zone), granule);
-	rq->tight = !rq->budget;
-	if (rq->tight)
-		stat_add(STAT_TIGHT, 1);
-}
-
-/* The free block that covers a page frame, if it is at least of an order. */
-static struct page *covering_block(unsigned long pfn, unsigned int min_order,
-				   unsigned int *order)
-{
-	unsigned int o;
-
-	for (o = min_order; o <= MAX_PAGE_ORDER; o++) {
-		struct page *page = pfn_to_page(ALIGN_DOWN(pfn, 1UL << o));
-
-		if (!PageBuddy(page))
-			continue;
-		*order = buddy_order(page);
-		if (*order >= o)
-			return page;
+	for (i = 0; i < batch->nr_zones; i++)
+		if (batch->zones[i].zone == zone)
+			return &batch->zones[i];
+	if (batch->nr_zones == BATCH_ZONES)
 		return NULL;
-	}
-	return NULL;
+
+	bz = &batch->zones[batch->nr_zones++];
+	bz->zone = zone;
+	bz->budget = policy_budget(fpr_zone_spare(zone), granule);
+	bz->cma_budget = 0;
+#ifdef CONFIG_CMA
+	bz->cma_budget = policy_budget(zone_page_state(zone, NR_FREE_CMA_PAGES), granule);
+#endif
+	if (!bz->budget)
+		fpr_stat_add(FPR_STAT_TIGHT, 1);
+	return bz;
 }
 
-/* Put an isolated block into the request; false when there is no room. */
-static bool request_add(struct request *rq, unsigned long pfn, unsigned int order)
+/* Put an isolated block into the batch; false when there is no room. */
+static bool batch_add(struct batch *batch, const struct pass *pass, unsigned long pfn,
+		      unsigned int order)
 {
 	unsigned long nr = 1UL << order;
-	struct scatterlist *sg;
-	bool join;
+	struct batch_element *last = &batch->elements[batch->nr_elements - 1];
 
-	join = rq->nr_elements &&
-	       policy_coalesce(rq->end_pfn, pfn, REPORTING_SECTION_PAGES,
-			       rq->elem_pages, nr,
-			       rq->prdev->max_elem_bytes >> PAGE_SHIFT);
-	if (rq->nr_blocks == REQUEST_BLOCKS || rq->budget < nr ||
-	    (!join && rq->nr_elements == PAGE_REPORTING_CAPACITY)) {
-		rq->full = true;
+	if (batch->nr_blocks == BATCH_BLOCKS)
 		return false;
+	if (!batch->nr_elements ||
+	    !policy_coalesce(last->pfn + last->nr_pages, pfn, FPR_SECTION_PAGES,
+			     last->nr_pages, nr,
+			     pass->prdev->max_elem_bytes >> PAGE_SHIFT)) {
+		if (batch->nr_elements == PAGE_REPORTING_CAPACITY)
+			return false;
+		last = &batch->elements[batch->nr_elements++];
+		*last = (struct batch_element){ .pfn = pfn, .youngest = GRANULE_AGE_MAX };
 	}
-
-	if (!join) {
-		rq->ages[rq->nr_elements++] = (struct ages){ GRANULE_AGE_MAX, 0 };
-		rq->elem_pages = 0;
-		rq->end_pfn = pfn;
-	}
-	rq->elem_pages += nr;
-	rq->end_pfn += nr;
-	sg = &rq->sgl[rq->nr_elements - 1];
-	sg_set_page(sg, pfn_to_page(rq->end_pfn - rq->elem_pages),
-		    rq->elem_pages << PAGE_SHIFT, 0);
-	rq->block[rq->nr_blocks++] = (struct block){ pfn, order };
-	rq->nr_pages += nr;
-	rq->budget -= nr;
+	last->nr_pages += nr;
+	batch->blocks[batch->nr_blocks++] = (struct batch_block){ pfn, order };
+	batch->nr_pages += nr;
 	return true;
 }
 
-/* Take note of how long the granules of the last block have been free. */
-static void note_ages(struct request *rq, struct granule_table *table,
-		      unsigned long first, unsigned long nr)
+/* Take note of how long the last block's granules have been free. */
+static void batch_note_ages(struct batch *batch, const struct granule_range *range)
 {
-	struct ages *ages = &rq->ages[rq->nr_elements - 1];
-	unsigned long i, age;
+	struct batch_element *last = &batch->elements[batch->nr_elements - 1];
+	unsigned int order = range->map->order;
+	unsigned long i, now = jiffies;
 
-	for (i = first; i < first + nr; i++) {
-		age = granule_age(table->granule[i], jiffies);
-		ages->youngest = min(ages->youngest, age);
-		ages->oldest = max(ages->oldest, age);
-		if (age < HEAT_COLD) {
-			rq->nr_fresh++;
-			rq->waited += age;
+	for (i = range->first; i < range->first + range->nr; i++) {
+		unsigned long age = granule_age(range->table->granule[i], now);
+
+		last->youngest = min(last->youngest, age);
+		last->oldest = max(last->oldest, age);
+		if (age < GRANULE_LONG_AGO) {
+			batch->nr_fresh += 1UL << order;
+			batch->waited += (u64)age << order;
 		}
 	}
+}
+
+/* The free block that covers a page frame, if it is at least of an order. */
+static struct page *covering_block(struct zone *zone, unsigned long pfn,
+				   unsigned int min_order, unsigned int *order)
+{
+	for (*order = min_order; *order <= MAX_PAGE_ORDER; (*order)++) {
+		struct page *page = pfn_to_page(ALIGN_DOWN(pfn, 1UL << *order));
+
+		/* The start of a larger block may be another zone's. */
+		if (page_zone(page) != zone)
+			return NULL;
+		if (PageBuddy(page))
+			return buddy_order(page) >= *order ? page : NULL;
+	}
+	return NULL;
 }
 
 static void put_block(unsigned long pfn, unsigned int order)
@@ -234,317 +249,399 @@ static void put_block(unsigned long pfn, unsigned int order)
 	}
 }
 
-/*
- * Of an isolated block, take what is due and give back the rest, in pieces as
- * large as they come.
- */
-static void take_due(struct request *rq, struct granule_map *map,
-		     struct granule_table *table, unsigned long pfn,
-		     unsigned int order)
+/* Give a range of isolated pages back, in pieces as large as they come. */
+static void put_range(struct zone *zone, unsigned long pfn, unsigned long end)
 {
-	unsigned long i, first = granule_index(map, pfn);
-	unsigned long nr = 1UL << (order - map->order), nr_due = 0;
+	while (pfn < end) {
+		unsigned int held;
 
-	for (i = first; i < first + nr; i++)
-		nr_due += granule_kind(table->granule[i]) == GRANULE_DIRTY &&
-			  policy_due(table->granule[i], jiffies, rq->delay);
+		spin_lock_irq(&zone->lock);
+		for (held = 0; pfn < end && held < HOLD_BLOCKS; held++) {
+			unsigned int order = policy_piece_order(pfn, end - pfn);
 
-	if (!nr_due || rq->full) {
-		put_block(pfn, order);
-	} else if (order == map->order ||
-		   (nr_due == nr && 1UL << order <= rq->budget)) {
-		if (!request_add(rq, pfn, order)) {
 			put_block(pfn, order);
-			return;
+			pfn += 1UL << order;
 		}
-		note_ages(rq, table, first, nr);
-		granule_set_range(pfn, order, GRANULE_FLIGHT);
-	} else {
-		take_due(rq, map, table, pfn, order - 1);
-		take_due(rq, map, table, pfn + (1UL << (order - 1)), order - 1);
+		spin_unlock_irq(&zone->lock);
 	}
 }
 
-/* May blocks of this pageblock be away for a moment? */
-static bool may_isolate(struct granule_map *map, struct page *page,
-			unsigned long pfn, struct request *rq)
+static bool is_due(const struct pass *pass, u32 granule)
 {
-	enum page_reporting_skip reason;
+	return granule_kind(granule) == GRANULE_DIRTY &&
+	       policy_due(granule, jiffies, pass->delay, pass->slack);
+}
+
+/*
+ * Of an isolated range that is due as a whole, take what the batch has room for,
+ * and return the page frame after it.
+ */
+static unsigned long batch_take_range(struct batch *batch, struct pass *pass,
+				      struct granule_map *map, unsigned long *budget,
+				      unsigned long pfn, unsigned long end)
+{
+	struct granule_range range;
+
+	while (pfn < end) {
+		unsigned long room = min(end - pfn, *budget);
+		unsigned int order;
+
+		if (room < 1UL << map->order)
+			break;
+		order = policy_piece_order(pfn, room);
+		if (!batch_add(batch, pass, pfn, order))
+			break;
+		fpr_map_range(map, pfn, order, &range);
+		batch_note_ages(batch, &range);
+		/* Nobody else can have it before the host has answered. */
+		fpr_range_set(&range, granule_make(GRANULE_REPORTED, jiffies));
+		*budget -= 1UL << order;
+		pfn += 1UL << order;
+	}
+	if (pfn < end)
+		batch->full = true;
+	return pfn;
+}
+
+/* Of an isolated block take what is due, and give back the rest. */
+static void batch_take_block(struct batch *batch, struct pass *pass,
+			     struct granule_range *block, struct zone *zone,
+			     unsigned long *budget)
+{
+	struct granule_map *map = block->map;
+	unsigned long i = block->first, last = block->first + block->nr;
+	unsigned long start = block->section << FPR_SECTION_SHIFT;
+
+	while (i < last) {
+		bool due = !batch->full && is_due(pass, block->table->granule[i]);
+		unsigned long first = i, pfn, end;
+
+		do
+			i++;
+		while (i < last && !batch->full &&
+		       is_due(pass, block->table->granule[i]) == due);
+		if (batch->full)
+			i = last;
+		pfn = start + (first << map->order);
+		end = start + (i << map->order);
+		if (due)
+			pfn = batch_take_range(batch, pass, map, budget, pfn, end);
+		put_range(zone, pfn, end);
+	}
+}
+
+/* Remember that a granule was left dirty although it is due. */
+static void pass_over(struct pass *pass, struct granule_map *map, unsigned long pfn,
+		      enum page_reporting_skip reason)
+{
+	pass->result.passed_over_pages += 1UL << map->order;
+	trace_page_reporting_skip(pfn, reason);
+}
+
+/*
+ * May blocks of this pageblock be away for a moment?  What each granule that is
+ * not taken becomes is decided here.
+ */
+static bool may_isolate(struct pass *pass, struct granule_range *granule,
+			struct page *page, unsigned long pfn)
+{
 	int mt = get_pageblock_migratetype(page);
 
 	if (is_migrate_isolate(mt)) {
-		/*
-		 * Offlining and contiguous allocation rely on what they have
-		 * isolated.  It comes back without passing a hook: look again,
-		 * by and by.
-		 */
-		reason = PAGE_REPORTING_SKIP_ISOLATED;
-		granule_set(map, pfn, GRANULE_DIRTY);
-		leave(rq, map, POLICY_CRUMBS);
-	} else if (is_migrate_cma(mt) || is_migrate_highatomic(mt)) {
-		/* Reserves that are missed even for a moment. */
-		reason = PAGE_REPORTING_SKIP_RESERVED;
-		granule_set(map, pfn, GRANULE_NONE);
+		/* Offlining and contiguous allocation rely on what they isolated. */
+		pass_over(pass, granule->map, pfn, PAGE_REPORTING_SKIP_ISOLATED);
+	} else if (is_migrate_highatomic(mt)) {
+		/* A reserve that would be missed; it stays dirty for when it ends. */
+		trace_page_reporting_skip(pfn, PAGE_REPORTING_SKIP_RESERVED);
 	} else if (PageHWPoison(page)) {
-		reason = PAGE_REPORTING_SKIP_POISONED;
-		granule_set(map, pfn, GRANULE_NONE);
+		fpr_range_set(granule, granule_make(GRANULE_NONE, jiffies));
+		trace_page_reporting_skip(pfn, PAGE_REPORTING_SKIP_POISONED);
 	} else {
 		return true;
 	}
-	trace_page_reporting_skip(pfn, reason);
 	return false;
 }
 
-/* Under zone->lock: isolate what is due of the block that a granule is in. */
-static void take_granule(struct request *rq, struct granule_map *map,
-			 struct granule_table *table, unsigned long pfn)
+/* Isolate the free block that a granule is in and take what is due of it. */
+static void batch_take(struct batch *batch, struct pass *pass,
+		       struct granule_range *granule, struct zone *zone, unsigned long pfn)
 {
-	unsigned int order;
+	struct granule_map *map = granule->map;
+	unsigned long *budget = NULL, spare;
+	struct granule_range block;
+	struct batch_zone *bz;
 	struct page *page;
+	unsigned int order;
 
-	if (granule_kind(table->granule[granule_index(map, pfn)]) != GRANULE_DIRTY)
+	bz = batch_zone(batch, zone, 1UL << map->order);
+	if (!bz) {
+		batch->full = true;
 		return;
+	}
+	if (max(bz->budget, bz->cma_budget) < 1UL << map->order && !batch->nr_pages) {
+		pass_over(pass, map, pfn, PAGE_REPORTING_SKIP_TIGHT);
+		return;
+	}
 
-	page = covering_block(pfn, map->order, &order);
+	spin_lock_irq(&zone->lock);
+	if (granule_kind(granule->table->granule[granule->first]) != GRANULE_DIRTY)
+		goto unlock;
+	page = covering_block(zone, pfn, map->order, &order);
 	if (!page) {
 		/* When it becomes whole, that free makes it dirty again. */
-		granule_set(map, pfn, GRANULE_NONE);
+		fpr_range_set(granule, granule_make(GRANULE_NONE, jiffies));
 		trace_page_reporting_skip(pfn, PAGE_REPORTING_SKIP_IN_USE);
-		return;
+		goto unlock;
 	}
-	if (!may_isolate(map, page, pfn, rq))
-		return;
+	if (!may_isolate(pass, granule, page, pfn))
+		goto unlock;
 
+	order = buddy_order(page);
+	budget = is_migrate_cma(get_pageblock_migratetype(page)) ? &bz->cma_budget : &bz->budget;
+	/* All of the block is away for a moment, whatever is taken of it. */
+	spare = budget == &bz->budget ? fpr_zone_spare(zone) : ULONG_MAX;
+	if (*budget < 1UL << map->order || spare < 1UL << order) {
+		if (batch->nr_pages)
+			batch->full = true;
+		else
+			pass_over(pass, map, pfn, PAGE_REPORTING_SKIP_TIGHT);
+		goto unlock;
+	}
 	__page_reporting_isolate(page, order);
-	take_due(rq, map, table, page_to_pfn(page), order);
+	spin_unlock_irq(&zone->lock);
+
+	fpr_map_range(map, page_to_pfn(page), order, &block);
+	batch_take_block(batch, pass, &block, zone, budget);
+	return;
+
+unlock:
+	spin_unlock_irq(&zone->lock);
 }
 
-/*
- * Go on to the next granule of a section that is due and in a zone that can
- * spare memory; rq->zone is then its zone.  Takes no lock: take_granule() looks
- * again.
- */
-static bool next_due(struct request *rq, struct granule_map *map,
-		     struct granule_table *table, unsigned long *pfn)
+/* Go through one section from where the pass is, until its end or a full batch. */
+static void collect_section(struct batch *batch, struct pass *pass,
+			    struct granule_map *map, struct granule_table *table)
 {
+	struct granule_range granule = {
+		.map = map,
+		.table = table,
+		.section = pass->section,
+		.nr = 1,
+	};
 	unsigned long nr = granules_in_section(map);
 
-	for (;; rq->index++) {
+	for (;; pass->index++) {
+		unsigned long pfn, due_in;
 		struct page *page;
-		u32 granule;
 
-		rq->index = find_next_bit(table->dirty, nr, rq->index);
-		if (rq->index >= nr)
-			return false;
-		granule = READ_ONCE(table->granule[rq->index]);
-		if (!policy_due(granule, jiffies, rq->delay)) {
-			leave(rq, map, policy_due_in(granule, jiffies, rq->delay));
-			continue;
-		}
-
-		*pfn = (rq->section << REPORTING_SECTION_SHIFT) +
-		       (rq->index << map->order);
-		page = pfn_to_online_page(*pfn);
-		if (!page) {
-			granule_set(map, *pfn, GRANULE_NONE);
-			continue;
-		}
-		if (page_zone(page) != rq->zone)
-			request_enter_zone(rq, page_zone(page), 1UL << map->order);
-		if (!rq->tight)
-			return true;
-		trace_page_reporting_skip(*pfn, PAGE_REPORTING_SKIP_TIGHT);
-		leave(rq, map, POLICY_CRUMBS);
-	}
-}
-
-/* Go through one section from where the pass is, until its end or a full request. */
-static void collect_section(struct request *rq, struct granule_map *map,
-			    struct granule_table *table)
-{
-	unsigned long pfn;
-	bool more = next_due(rq, map, table, &pfn);
-
-	while (more && !rq->full) {
-		struct zone *zone = rq->zone;
-		unsigned int held = 0;
-
-		spin_lock_irq(&zone->lock);
-		do {
-			take_granule(rq, map, table, pfn);
-			/* A full request comes back to this granule. */
-			if (rq->full)
-				break;
-			rq->index++;
-			more = next_due(rq, map, table, &pfn);
-		} while (more && rq->zone == zone && ++held < HOLD_GRANULES);
-		spin_unlock_irq(&zone->lock);
+		pass->index = find_next_bit(table->dirty, nr, pass->index);
+		if (pass->index >= nr)
+			return;
 		cond_resched();
+
+		due_in = policy_due_in(READ_ONCE(table->granule[pass->index]), jiffies,
+				       pass->delay);
+		if (due_in > min(pass->slack, pass->delay)) {
+			pass->result.young_pages += 1UL << map->order;
+			pass->result.due_in = min(pass->result.due_in, due_in);
+			continue;
+		}
+
+		granule.first = pass->index;
+		pfn = (pass->section << FPR_SECTION_SHIFT) + (pass->index << map->order);
+		page = pfn_to_online_page(pfn);
+		if (page)
+			batch_take(batch, pass, &granule, page_zone(page), pfn);
+		else
+			fpr_range_set(&granule, granule_make(GRANULE_NONE, jiffies));
+		/* The next batch begins with this granule. */
+		if (batch->full)
+			return;
 	}
 }
 
-/* Fill a request from where the pass is. */
-static void collect(struct request *rq)
+/* Fill a batch from where the pass is. */
+static void batch_collect(struct batch *batch, struct pass *pass)
 {
 	struct granule_map *map;
 
-	request_reset(rq);
+	batch_reset(batch);
 	get_online_mems();
-	map = granule_map_get();
-	while (map && !rq->full) {
+	map = fpr_map();
+	while (map && !batch->full) {
 		struct granule_table *table;
 		unsigned long section;
 
-		section = find_next_bit(map->dirty, map->nr_sections, rq->section);
+		section = find_next_bit(map->dirty, map->nr_sections, pass->section);
 		if (section >= map->nr_sections)
 			break;
-		if (section != rq->section)
-			rq->index = 0;
-		rq->section = section;
+		if (section != pass->section)
+			pass->index = 0;
+		pass->section = section;
 		clear_bit(section, map->dirty);
 		/* A hook sets the section's bit after the granule's. */
 		smp_mb__after_atomic();
 
-		table = granule_map_table(map, section);
+		table = fpr_map_table(map, section);
 		if (table)
-			collect_section(rq, map, table);
+			collect_section(batch, pass, map, table);
 		if (table && !bitmap_empty(table->dirty, granules_in_section(map)))
 			set_bit(section, map->dirty);
-		if (!rq->full) {
-			rq->section++;
-			rq->index = 0;
+		if (!batch->full) {
+			pass->section++;
+			pass->index = 0;
 		}
-		cond_resched();
 	}
 	put_online_mems();
 }
 
-/*
- * A page that was found bad while its block was away could not be taken off
- * the free lists.  Do it now.
- */
-static void take_poisoned_off(const struct request *rq)
-{
+/* Sending a batch */
+
 #ifdef CONFIG_MEMORY_FAILURE
-	unsigned int b;
+/* Poisoned pages in the system when their blocks were last known to be clean. */
+static long poisoned_seen;
 
-	if (poisoned_pages() == rq->nr_poisoned)
-		return;
-	for (b = 0; b < rq->nr_blocks; b++) {
-		unsigned long pfn = rq->block[b].pfn;
-		unsigned long end = pfn + (1UL << rq->block[b].order);
+static void section_take_poisoned_off(unsigned long pfn)
+{
+	unsigned long end = pfn + FPR_SECTION_PAGES;
 
-		for (; pfn < end; pfn++)
-			if (PageHWPoison(pfn_to_page(pfn)))
-				take_page_off_buddy(pfn_to_page(pfn));
+	for (; pfn < end; pfn++) {
+		struct page *page = pfn_to_online_page(pfn);
+
+		/* With the reference that whoever unpoisons it expects. */
+		if (page && PageHWPoison(page) && take_page_off_buddy(page))
+			page_ref_inc(page);
+		if (!(pfn % SZ_1K))
+			cond_resched();
 	}
-#endif
 }
 
-/* Give all blocks back to the allocator, as reported or as dirty. */
-static void putback(struct request *rq, enum granule_kind kind)
+/**
+ * fpr_take_poisoned_off() - keep bad pages from being allocated
+ *
+ * A page that was found bad while its block was off the free lists could not be
+ * taken off them then.  So whenever the number of bad pages has changed, look at
+ * all memory; that is a rare event.
+ *
+ * Context: Under fpr_pass_lock; may sleep.  Nothing may be in flight.
+ */
+void fpr_take_poisoned_off(void)
+{
+	long now = atomic_long_read(&num_poisoned_pages);
+	struct granule_map *map;
+	unsigned long section;
+
+	if (now == poisoned_seen)
+		return;
+	poisoned_seen = now;
+	get_online_mems();
+	map = fpr_map();
+	for (section = 0; map && section < map->nr_sections; section++)
+		if (fpr_map_table(map, section))
+			section_take_poisoned_off(section << FPR_SECTION_SHIFT);
+	put_online_mems();
+}
+#else
+void fpr_take_poisoned_off(void)
+{
+}
+#endif
+
+/* Give all blocks back to the allocator. */
+static void batch_put_back(struct batch *batch, bool reported)
 {
 	unsigned int b = 0;
 
-	while (b < rq->nr_blocks) {
-		struct zone *zone = page_zone(pfn_to_page(rq->block[b].pfn));
+	while (b < batch->nr_blocks) {
+		struct zone *zone = page_zone(pfn_to_page(batch->blocks[b].pfn));
+		unsigned int held = 0;
 
+		if (!reported)
+			fpr_map_set(batch->blocks[b].pfn, batch->blocks[b].order,
+				    GRANULE_DIRTY);
 		spin_lock_irq(&zone->lock);
 		do {
-			const struct block *block = &rq->block[b];
-
-			granule_set_range(block->pfn, block->order, kind);
-			put_block(block->pfn, block->order);
-		} while (++b < rq->nr_blocks && b % HOLD_GRANULES &&
-			 page_zone(pfn_to_page(rq->block[b].pfn)) == zone);
+			put_block(batch->blocks[b].pfn, batch->blocks[b].order);
+			b++;
+		} while (reported && b < batch->nr_blocks && ++held < HOLD_BLOCKS &&
+			 page_zone(pfn_to_page(batch->blocks[b].pfn)) == zone);
 		spin_unlock_irq(&zone->lock);
 		cond_resched();
 	}
-	take_poisoned_off(rq);
 }
 
-/* Let the device send the request, and give the blocks back. */
-static int send(struct request *rq)
+/* Let the device send the batch, and give the blocks back. */
+static int batch_send(struct batch *batch, struct pass *pass)
 {
 	unsigned int i;
 	ktime_t start;
 	int err;
 
-	if (trace_page_reporting_element_enabled())
-		for (i = 0; i < rq->nr_elements; i++)
-			trace_page_reporting_element(page_to_pfn(sg_page(&rq->sgl[i])),
-						     rq->sgl[i].length >> PAGE_SHIFT,
-						     rq->ages[i].youngest,
-						     rq->ages[i].oldest);
-	trace_page_reporting_request(rq->nr_elements, rq->nr_pages);
+	sg_init_table(batch->sgl, batch->nr_elements);
+	for (i = 0; i < batch->nr_elements; i++) {
+		const struct batch_element *e = &batch->elements[i];
 
-	sg_mark_end(&rq->sgl[rq->nr_elements - 1]);
+		sg_set_page(&batch->sgl[i], pfn_to_page(e->pfn), e->nr_pages << PAGE_SHIFT, 0);
+		trace_page_reporting_element(e->pfn, e->nr_pages, e->youngest, e->oldest);
+	}
+	trace_page_reporting_request(batch->nr_elements, batch->nr_pages);
+
+	fpr_stat_set(FPR_STAT_IN_FLIGHT_PAGES, batch->nr_pages);
 	start = ktime_get();
 	mod_timer(&stall_timer, jiffies + STALL_TIME);
-	err = rq->prdev->report(rq->prdev, rq->sgl, rq->nr_elements);
+	err = pass->prdev->report(pass->prdev, batch->sgl, batch->nr_elements);
 	timer_delete_sync(&stall_timer);
-	trace_page_reporting_done(rq->nr_elements, rq->nr_pages,
+	trace_page_reporting_done(batch->nr_elements, batch->nr_pages,
 				  ktime_us_delta(ktime_get(), start), err);
 
 	/* What is reported without delay was not taken for cold. */
-	if (!err && rq->delay && rq->nr_fresh)
-		granule_map_heat(rq->nr_fresh, rq->waited / rq->nr_fresh);
-	putback(rq, err ? GRANULE_DIRTY : GRANULE_REPORTED);
+	if (!err && pass->delay && batch->nr_fresh)
+		pace_reported(&fpr_pace, batch->nr_fresh,
+			      div64_u64(batch->waited, batch->nr_fresh), jiffies);
+	batch_put_back(batch, !err);
+	fpr_stat_set(FPR_STAT_IN_FLIGHT_PAGES, 0);
+	fpr_take_poisoned_off();
 
-	stat_add(STAT_REQUESTS, 1);
+	fpr_stat_add(FPR_STAT_REQUESTS, 1);
 	if (err) {
-		stat_add(STAT_ERRORS, 1);
+		fpr_stat_add(FPR_STAT_ERRORS, 1);
 		return err;
 	}
-	stat_add(STAT_ELEMENTS, rq->nr_elements);
-	stat_add(STAT_REPORTED_PAGES, rq->nr_pages);
+	fpr_stat_add(FPR_STAT_ELEMENTS, batch->nr_elements);
+	fpr_stat_add(FPR_STAT_REPORTED_PAGES, batch->nr_pages);
 	return 0;
 }
 
 /**
- * pass_run - report all that is due
+ * fpr_pass_run() - report all that is due
  * @prdev: the device
- * @delay: how long a cold granule must have been free, in jiffies
+ * @delay: how long memory must have been free, in jiffies
  *
  * Context: Process context, may sleep as long as the host does.  The caller
- * holds reporting_pass_lock.
+ * holds fpr_pass_lock.
  * Return: What was done and left; see struct pass_result.
  */
-struct pass_result pass_run(struct page_reporting_dev_info *prdev,
-			    unsigned long delay)
+struct pass_result fpr_pass_run(struct page_reporting_dev_info *prdev,
+				unsigned long delay)
 {
-	struct request *rq = the_request;
-	struct pass_result result = {};
+	struct batch *batch = &the_batch;
+	struct pass pass = {
+		.prdev = prdev,
+		.delay = delay,
+		.slack = min(delay, fpr_base_delay()) / 4,
+		.result.due_in = MAX_JIFFY_OFFSET,
+	};
 
-	rq->prdev = prdev;
-	rq->delay = delay;
-	rq->section = 0;
-	rq->index = 0;
-	rq->left_pages = 0;
-	rq->due_in = MAX_JIFFY_OFFSET;
-
-	while (reporting_may_go_on()) {
-		collect(rq);
-		if (!rq->nr_blocks)
+	lockdep_assert_held(&fpr_pass_lock);
+	fpr_take_poisoned_off();
+	while (fpr_may_go_on()) {
+		batch_collect(batch, &pass);
+		if (!batch->nr_blocks)
 			break;
-		result.err = send(rq);
-		if (result.err)
+		pass.result.err = batch_send(batch, &pass);
+		if (pass.result.err)
 			break;
-		result.nr_pages += rq->nr_pages;
+		pass.result.nr_pages += batch->nr_pages;
 	}
-	result.left_pages = rq->left_pages;
-	result.due_in = rq->due_in;
-	return result;
-}
-
-/**
- * pass_init - get ready
- *
- * Context: Once, at boot.
- * Return: 0 or -ENOMEM.
- */
-int __init pass_init(void)
-{
-	the_request = kvzalloc(sizeof(*the_request), GFP_KERNEL);
-	return the_request ? 0 : -ENOMEM;
+	return pass.result;
 }

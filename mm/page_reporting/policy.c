@@ -2,115 +2,119 @@
 /*
  * When to report, how much at once, and when to look again.
  *
- * Free memory is worth reporting when it is cold.  How long it stays free before
- * that is known follows from its heat; see heat.c.
+ * Free memory is worth reporting when it is cold: nobody has needed it for a
+ * while.  How long that is, pace.c decides.
  */
-#include <linux/jiffies.h>
-#include <linux/math.h>
+#include <linux/bitops.h>
+#include <linux/log2.h>
 
 #include "granule.h"
 #include "policy.h"
 
 /**
- * policy_delay - how long a granule stays free before it is reported
- * @base: delay of a cold granule
- * @heat: the granule's heat
+ * policy_due() - should a pass that runs now take this granule?
+ * @granule: its record
+ * @now: jiffies
+ * @delay: how long it is to be free before it is reported
+ * @slack: what falls due within this time is taken as well, so that what was
+ *	freed together goes together
  *
- * Return: @base, doubled for each heat; a @base that no age could reach then is
- * cut.
+ * Context: Any.
+ * Return: true if so.
  */
-unsigned long policy_delay(unsigned long base, unsigned int heat)
+bool policy_due(u32 granule, unsigned long now, unsigned long delay,
+		unsigned long slack)
 {
-	return min_t(unsigned long, base, GRANULE_AGE_MAX >> GRANULE_HEAT_MAX) << heat;
+	return policy_due_in(granule, now, delay) <= min(slack, delay);
 }
 
 /**
- * policy_due_in - time until a dirty granule is to be reported
+ * policy_due_in() - time until a granule is to be reported
  * @granule: its record
  * @now: jiffies
- * @base: delay of a cold granule
+ * @delay: how long it is to be free before it is reported
  *
+ * Context: Any.
  * Return: Jiffies to go; 0 when it is due.
  */
-unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long base)
+unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long delay)
 {
-	unsigned long delay = policy_delay(base, granule_heat(granule));
 	unsigned long age = granule_age(granule, now);
 
 	return age < delay ? delay - age : 0;
 }
 
 /**
- * policy_earliest - how long a granule stays free at least
- * @base: delay of a cold granule
- * @heat: the granule's heat
+ * policy_spare() - how many pages may be missing from a zone for a moment
+ * @zone: its state
  *
- * A pass takes what falls due within the next quarter of the base delay as
- * well: what was freed together then goes in one pass and in large pieces.
+ * An ordinary allocation can use neither contiguous nor atomic reserves, so
+ * they are nobody's spare memory; and the zone stays above its high watermark,
+ * or kswapd would begin to reclaim.  What lowmem_reserve keeps back counts as
+ * missing too, but for half of the free pages at most: a small zone that others
+ * may not use at all would otherwise have nothing to spare, ever.
  *
- * Return: Jiffies; less than the delay.
+ * Context: Any.
+ * Return: Pages.
  */
-unsigned long policy_earliest(unsigned long base, unsigned int heat)
+unsigned long policy_spare(const struct policy_zone *zone)
 {
-	return policy_delay(base, heat) - policy_delay(base, 0) / 4;
+	unsigned long usable = zone->free - min(zone->free, zone->cma + zone->highatomic);
+	unsigned long kept = zone->high + min(zone->reserve, usable / 2);
+
+	return usable > kept ? usable - kept : 0;
 }
 
 /**
- * policy_due - should a pass that runs now take this granule?
- * @granule: its record
- * @now: jiffies
- * @base: delay of a cold granule
- *
- * Return: true if so; see policy_earliest().
- */
-bool policy_due(u32 granule, unsigned long now, unsigned long base)
-{
-	return granule_age(granule, now) >= policy_earliest(base, granule_heat(granule));
-}
-
-/**
- * policy_request_budget - how much of a zone one request may hold
- * @free: free pages of the zone
- * @high: its high watermark
- * @block: the least that a request may hold
+ * policy_budget() - how much of a zone one request may hold
+ * @spare: what the zone may miss, from policy_spare()
+ * @granule: the least that can be reported
  *
  * What is on its way to the host is missing to the guest.  An eighth of what
  * the zone can spare leaves it far from reclaim even if the host is slow.
  *
- * Return: Pages, at least @block; 0 when the zone is too tight to report at
- * all.
+ * Context: Any.
+ * Return: Pages, at least @granule; 0 when the zone can spare less than two.
  */
-unsigned long policy_request_budget(unsigned long free, unsigned long high,
-				    unsigned long block)
+unsigned long policy_budget(unsigned long spare, unsigned long granule)
 {
-	unsigned long spare = free > high ? free - high : 0;
-
-	if (spare < 4 * block)
-		return 0;
-	return max(spare / 8, block);
+	return spare < 2 * granule ? 0 : max(spare / 8, granule);
 }
 
 /**
- * policy_sleep - how long a pass may be put off
+ * policy_sleep() - how long the next pass may be put off
  * @dirty: pages that wait for it
- * @threshold: what a wake-up is worth
+ * @threshold: what a pass is worth
  * @due_in: jiffies until the first of them falls due
- * @base: delay of a cold granule
  *
- * Return: Jiffies; a very long time when nothing waits.
+ * Context: Any.
+ * Return: Jiffies.
  */
 unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,
-			   unsigned long due_in, unsigned long base)
+			   unsigned long due_in)
 {
-	if (!dirty)
-		return MAX_JIFFY_OFFSET;
-	if (dirty < threshold)
-		return max_t(unsigned long, due_in, POLICY_CRUMBS);
-	return max3(due_in, base / 4, (unsigned long)POLICY_MIN_SLEEP);
+	unsigned long least = dirty < threshold ? POLICY_CRUMBS : POLICY_MIN_SLEEP;
+
+	return max(due_in, least);
 }
 
 /**
- * policy_coalesce - may a block join the element before it?
+ * policy_retry() - when to look again at what could not be reported
+ * @last: how long the last wait was; 0 for the first
+ *
+ * A zone may stay short of memory, or a pageblock isolated, for good.
+ *
+ * Context: Any.
+ * Return: Jiffies.
+ */
+unsigned long policy_retry(unsigned long last)
+{
+	return clamp(2 * last, (unsigned long)POLICY_RETRY_MIN,
+		     (unsigned long)POLICY_RETRY_MAX);
+}
+
+/**
+ * policy_coalesce() - may a block join the element before it?
  * @end_pfn: page frame after the element's last
  * @pfn: the block's first page frame
  * @section_pages: pages of a memory section, a power of two
@@ -121,6 +125,7 @@ unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,
  * An element stays within a memory section: hotplugged memory, which the host
  * may back with another object, starts at a section's boundary.
  *
+ * Context: Any.
  * Return: true if it may.
  */
 bool policy_coalesce(unsigned long end_pfn, unsigned long pfn,
@@ -129,4 +134,19 @@ bool policy_coalesce(unsigned long end_pfn, unsigned long pfn,
 {
 	return pfn == end_pfn && (pfn & (section_pages - 1)) &&
 	       elem_pages + nr_pages <= max_elem_pages;
+}
+
+/**
+ * policy_piece_order() - the largest block that a range starts with
+ * @pfn: first page frame of the range
+ * @nr_pages: its pages, not 0
+ *
+ * Context: Any.
+ * Return: An order: the block is naturally aligned and within the range.
+ */
+unsigned int policy_piece_order(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned int order = ilog2(nr_pages);
+
+	return pfn ? min_t(unsigned int, order, __ffs(pfn)) : order;
 }

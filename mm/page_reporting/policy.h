@@ -7,23 +7,45 @@
 #ifndef _MM_PAGE_REPORTING_POLICY_H
 #define _MM_PAGE_REPORTING_POLICY_H
 
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
 #include <linux/types.h>
 
-/* Crumbs below the threshold wait no longer than this. */
+/* What is below the threshold waits no longer than this. */
 #define POLICY_CRUMBS		(30 * HZ)
 /* Passes are at least this far apart, whatever falls due. */
 #define POLICY_MIN_SLEEP	max(HZ / 50, 1)
+/* What was passed over is looked at again: from so soon to so late. */
+#define POLICY_RETRY_MIN	(30 * HZ)
+#define POLICY_RETRY_MAX	(15 * 60 * HZ)
 
-unsigned long policy_delay(unsigned long base, unsigned int heat);
-unsigned long policy_earliest(unsigned long base, unsigned int heat);
-bool policy_due(u32 granule, unsigned long now, unsigned long base);
-unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long base);
-unsigned long policy_request_budget(unsigned long free, unsigned long high,
-				    unsigned long block);
+/**
+ * struct policy_zone - what decides how much of a zone may be missing
+ * @free: all free pages
+ * @cma: of these, pages that only movable allocations can use
+ * @highatomic: of these, pages that only high-order atomic allocations can use
+ * @high: the high watermark
+ * @reserve: pages kept from allocations that another zone could serve
+ */
+struct policy_zone {
+	unsigned long free;
+	unsigned long cma;
+	unsigned long highatomic;
+	unsigned long high;
+	unsigned long reserve;
+};
+
+bool policy_due(u32 granule, unsigned long now, unsigned long delay,
+		unsigned long slack);
+unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long delay);
+unsigned long policy_spare(const struct policy_zone *zone);
+unsigned long policy_budget(unsigned long spare, unsigned long granule);
 unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,
-			   unsigned long due_in, unsigned long base);
+			   unsigned long due_in);
+unsigned long policy_retry(unsigned long last);
 bool policy_coalesce(unsigned long end_pfn, unsigned long pfn,
 		     unsigned long section_pages, unsigned long elem_pages,
 		     unsigned long nr_pages, unsigned long max_elem_pages);
+unsigned int policy_piece_order(unsigned long pfn, unsigned long nr_pages);
 
 #endif /* _MM_PAGE_REPORTING_POLICY_H */

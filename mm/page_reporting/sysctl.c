@@ -8,25 +8,13 @@
 #include <linux/moduleparam.h>
 #include <linux/sysctl.h>
 
-#include "internal.h"
+#include "evacuate.h"
+#include "flush.h"
+#include "main.h"
+#include "state.h"
+#include "worker.h"
 
 #define DELAY_MS_MAX	(10 * 60 * 1000)
-
-/*
- * Order of a granule; -1 until someone asked for one.  hv_balloon writes it
- * when its host does not take less than a huge page.
- */
-unsigned int page_reporting_order = -1;
-EXPORT_SYMBOL_GPL(page_reporting_order);
-
-/* How long a cold granule stays free before it is reported. */
-unsigned int page_reporting_delay_ms = 700;
-
-/* What must wait to be reported before it is worth waking up for. */
-unsigned int page_reporting_threshold_kbytes = 4096;
-
-/* Make free memory whole: 0 never, 1 when the guest is idle. */
-unsigned int page_reporting_evacuate = 1;
 
 static int order_param_set(const char *val, const struct kernel_param *kp)
 {
@@ -40,12 +28,14 @@ static int order_param_set(const char *val, const struct kernel_param *kp)
 		       order, (unsigned int)pageblock_order);
 		return -EINVAL;
 	}
-	/* On the command line: nothing runs yet, and nothing can be locked. */
-	if (system_state < SYSTEM_SCHEDULING) {
-		page_reporting_order = order;
-		return 0;
-	}
-	return reporting_set_order(order);
+	/*
+	 * The next pass applies it.  All built-in parameters share a lock, which
+	 * must not be held while the host works.
+	 */
+	WRITE_ONCE(page_reporting_order, order);
+	if (system_state >= SYSTEM_RUNNING)
+		fpr_worker_kick();
+	return 0;
 }
 
 static const struct kernel_param_ops order_param_ops = {
@@ -61,7 +51,7 @@ static int delay_param_set(const char *val, const struct kernel_param *kp)
 	int err = param_set_uint_minmax(val, kp, 0, DELAY_MS_MAX);
 
 	if (!err && system_state >= SYSTEM_RUNNING)
-		reporting_kick();
+		fpr_worker_kick();
 	return err;
 }
 
@@ -89,7 +79,7 @@ static int order_handler(const struct ctl_table *table, int write, void *buffer,
 	err = proc_douintvec_minmax(&copy, write, buffer, lenp, ppos);
 	if (err || !write)
 		return err;
-	return reporting_set_order(order);
+	return fpr_set_order(order);
 }
 
 static int kick_handler(const struct ctl_table *table, int write, void *buffer,
@@ -98,13 +88,13 @@ static int kick_handler(const struct ctl_table *table, int write, void *buffer,
 	int err = proc_douintvec_minmax(table, write, buffer, lenp, ppos);
 
 	if (!err && write) {
-		reporting_kick();
-		evacuate_start();
+		fpr_worker_kick();
+		fpr_evacuate_start();
 	}
 	return err;
 }
 
-/* "MS" or "MS 1": flush within so many ms, and evacuate first. */
+/* "MS" or "MS FLAGS": flush within so many ms; see fpr_flush() for the flags. */
 static int flush_handler(const struct ctl_table *table, int write, void *buffer,
 			 size_t *lenp, loff_t *ppos)
 {
@@ -117,15 +107,16 @@ static int flush_handler(const struct ctl_table *table, int write, void *buffer,
 	err = proc_dointvec(&copy, write, buffer, lenp, ppos);
 	if (err)
 		return err;
-	if (args[0] < 1 || args[0] > DELAY_MS_MAX || args[1] < 0 || args[1] > 1)
+	if (args[0] < 1 || args[0] > DELAY_MS_MAX || args[1] < 0 ||
+	    args[1] > FPR_FLUSH_ALL)
 		return -EINVAL;
-	return flush_run(args[0], args[1]);
+	return fpr_flush(args[0], args[1]);
 }
 
 static int pause_handler(const struct ctl_table *table, int write, void *buffer,
 			 size_t *lenp, loff_t *ppos)
 {
-	unsigned int on = reporting_paused();
+	unsigned int on = fpr_paused_by(FPR_PAUSE_USER);
 	struct ctl_table copy = *table;
 	int err;
 
@@ -135,7 +126,7 @@ static int pause_handler(const struct ctl_table *table, int write, void *buffer,
 	err = proc_douintvec_minmax(&copy, write, buffer, lenp, ppos);
 	if (err || !write)
 		return err;
-	return reporting_set_pause(on);
+	return fpr_set_pause(on);
 }
 
 static unsigned int delay_ms_max = DELAY_MS_MAX;
@@ -190,20 +181,10 @@ static struct ctl_table reporting_sysctls[] = {
 #endif
 };
 
-/**
- * reporting_sysctl_init - offer the knobs
- *
- * Context: Once, at boot.
- * Return: 0; a name that is taken is a warning of sysctl's own.
- */
-int __init reporting_sysctl_init(void)
+static int __init sysctl_init(void)
 {
 	register_sysctl_init("vm", reporting_sysctls);
 	return 0;
 }
-#else
-int __init reporting_sysctl_init(void)
-{
-	return 0;
-}
+subsys_initcall(sysctl_init);
 #endif

@@ -21,31 +21,31 @@ TRACE_EVENT(page_reporting_pass_start,
 	TP_printk("dirty_pages=%lu", __entry->dirty)
 );
 
-/* A pass is over: what the host took, and when the next one is due. */
+/* A pass is over: what the host took, what waits, and how long it is to be free. */
 TRACE_EVENT(page_reporting_pass_end,
-	TP_PROTO(unsigned long nr_pages, unsigned long dirty, unsigned long next,
+	TP_PROTO(unsigned long nr_pages, unsigned long dirty, unsigned long delay,
 		 int err),
-	TP_ARGS(nr_pages, dirty, next, err),
+	TP_ARGS(nr_pages, dirty, delay, err),
 	TP_STRUCT__entry(
 		__field(unsigned long, nr_pages)
 		__field(unsigned long, dirty)
-		__field(long, next_ms)
+		__field(unsigned int, delay_ms)
 		__field(int, err)
 	),
 	TP_fast_assign(
 		__entry->nr_pages = nr_pages;
 		__entry->dirty = dirty;
-		__entry->next_ms = next >= MAX_JIFFY_OFFSET ? -1 : (long)jiffies_to_msecs(next);
+		__entry->delay_ms = jiffies_to_msecs(delay);
 		__entry->err = err;
 	),
-	TP_printk("nr_pages=%lu dirty_pages=%lu next_ms=%ld err=%d",
-		  __entry->nr_pages, __entry->dirty, __entry->next_ms, __entry->err)
+	TP_printk("nr_pages=%lu dirty_pages=%lu delay_ms=%u err=%d",
+		  __entry->nr_pages, __entry->dirty, __entry->delay_ms, __entry->err)
 );
 
 /*
  * One element of a request: a range of free memory on its way to the host.  The
  * ages are those of the granule in it that was freed last and of the one that was
- * freed first; what lay on per-CPU lists counts as freed a delay ago.
+ * freed first; what lay on per-CPU lists counts as freed when it left them.
  */
 TRACE_EVENT(page_reporting_element,
 	TP_PROTO(unsigned long pfn, unsigned long nr_pages, unsigned long youngest,
@@ -105,43 +105,59 @@ TRACE_EVENT(page_reporting_done,
 
 /* The allocator takes from a granule that the host has: it will be backed again. */
 TRACE_EVENT(page_reporting_reuse,
-	TP_PROTO(unsigned long pfn, unsigned int order, unsigned long age,
-		 unsigned int heat, bool soon),
-	TP_ARGS(pfn, order, age, heat, soon),
+	TP_PROTO(unsigned long pfn, unsigned int order, unsigned long age, bool soon),
+	TP_ARGS(pfn, order, age, soon),
 	TP_STRUCT__entry(
 		__field(unsigned long, pfn)
 		__field(unsigned int, order)
 		__field(unsigned int, age_ms)
-		__field(unsigned int, heat)
 		__field(bool, soon)
 	),
 	TP_fast_assign(
 		__entry->pfn = pfn;
 		__entry->order = order;
 		__entry->age_ms = jiffies_to_msecs(age);
-		__entry->heat = heat;
 		__entry->soon = soon;
 	),
-	TP_printk("pfn=0x%lx order=%u age_ms=%u heat=%u soon=%d", __entry->pfn,
-		  __entry->order, __entry->age_ms, __entry->heat, __entry->soon)
+	TP_printk("pfn=0x%lx order=%u age_ms=%u soon=%d", __entry->pfn,
+		  __entry->order, __entry->age_ms, __entry->soon)
 );
 
-/* A unit was to be emptied: what moved, and whether it is whole now. */
+#define PAGE_REPORTING_LEFT_REASONS			\
+	EM(FPR_LEFT_NOTHING,	"nothing")		\
+	EM(FPR_LEFT_UNMOVABLE,	"unmovable")		\
+	EM(FPR_LEFT_METADATA,	"metadata")		\
+	EM(FPR_LEFT_PINNED,	"pinned")		\
+	EM(FPR_LEFT_LOCKED,	"locked")		\
+	EM(FPR_LEFT_NO_TARGET,	"no_target")		\
+	EMe(FPR_LEFT_RACED,	"raced")
+
+#undef EM
+#undef EMe
+#define EM(a, b)	TRACE_DEFINE_ENUM(a);
+#define EMe(a, b)	TRACE_DEFINE_ENUM(a);
+PAGE_REPORTING_LEFT_REASONS
+#undef EM
+#undef EMe
+#define EM(a, b)	{ a, b },
+#define EMe(a, b)	{ a, b }
+
+/* A unit was to be emptied: what moved, and what is left in it if it is not whole. */
 TRACE_EVENT(page_reporting_evacuate,
-	TP_PROTO(unsigned long pfn, unsigned int moved, bool whole),
-	TP_ARGS(pfn, moved, whole),
+	TP_PROTO(unsigned long pfn, unsigned int moved, int left),
+	TP_ARGS(pfn, moved, left),
 	TP_STRUCT__entry(
 		__field(unsigned long, pfn)
 		__field(unsigned int, moved)
-		__field(bool, whole)
+		__field(int, left)
 	),
 	TP_fast_assign(
 		__entry->pfn = pfn;
 		__entry->moved = moved;
-		__entry->whole = whole;
+		__entry->left = left;
 	),
-	TP_printk("pfn=0x%lx moved=%u whole=%d", __entry->pfn, __entry->moved,
-		  __entry->whole)
+	TP_printk("pfn=0x%lx moved=%u left=%s", __entry->pfn, __entry->moved,
+		  __print_symbolic(__entry->left, PAGE_REPORTING_LEFT_REASONS))
 );
 
 TRACE_EVENT(page_reporting_flush,
@@ -170,6 +186,8 @@ TRACE_EVENT(page_reporting_flush,
 
 #ifndef _TRACE_PAGE_REPORTING_ENUM
 #define _TRACE_PAGE_REPORTING_ENUM
+#undef EM
+#undef EMe
 #define EM(a, b)	a,
 #define EMe(a, b)	a
 enum page_reporting_skip { PAGE_REPORTING_SKIP_REASONS };

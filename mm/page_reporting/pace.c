@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pace: how long memory stays free before it is reported.
+ *
+ * Whether free memory was cold enough is known only afterwards: when as much of
+ * it is allocated again soon, the host has dropped and backed it for nothing.
+ * As much, and not the same: what was reported lies at the tail of the free
+ * lists, so a job that comes again is given other granules than it freed.  One
+ * delay therefore serves all memory.  It grows when a good part of what was
+ * reported is needed again within PACE_SOON, to a little more than the time for
+ * which that memory had been free; and it falls back to the configured delay by
+ * halves, when nobody has had use of it for a while.
+ *
+ * The hooks write single words of struct pace without a lock.  A lost update
+ * makes the delay a little shorter or longer, once.
+ */
+#include <linux/compiler.h>
+#include <linux/minmax.h>
+
+#include "pace.h"
+
+/**
+ * pace_reported() - memory has been reported
+ * @pace: the pace
+ * @nr: pages, without those that had been free for GRANULE_LONG_AGO
+ * @waited: how long they had been free, on average
+ * @now: jiffies
+ *
+ * Context: One caller at a time.
+ */
+void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
+		   unsigned long now)
+{
+	if (!nr)
+		return;
+	if (!pace->nr || now - pace->first >= PACE_SOON) {
+		WRITE_ONCE(pace->reused, 0);
+		pace->first = now;
+		pace->waited = 0;
+		WRITE_ONCE(pace->nr, 0);
+	}
+	WRITE_ONCE(pace->nr, pace->nr + nr);
+	WRITE_ONCE(pace->last, now);
+	pace->waited = max(pace->waited, waited);
+}
+
+/**
+ * pace_is_mistake() - is the reuse of reported memory a mistake?
+ * @pace: the pace
+ * @nr_dirty: pages that wait for their report
+ * @now: jiffies
+ *
+ * When more waits than was reported lately, it is the allocator that preferred
+ * what was reported, and a longer delay would not have helped.
+ *
+ * Context: Any.
+ * Return: true if as much was reported only a short time ago.
+ */
+bool pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
+		     unsigned long now)
+{
+	return READ_ONCE(pace->nr) > nr_dirty + READ_ONCE(pace->reused) &&
+	       now - READ_ONCE(pace->last) < PACE_SOON;
+}
+
+/**
+ * pace_reused() - a mistake has been made
+ * @pace: the pace
+ * @nr: pages that are needed again
+ * @now: jiffies
+ *
+ * Context: Any.
+ */
+void pace_reused(struct pace *pace, unsigned long nr, unsigned long now)
+{
+	unsigned long reused = READ_ONCE(pace->reused);
+
+	if (!reused)
+		WRITE_ONCE(pace->reused_at, now);
+	WRITE_ONCE(pace->reused, reused + nr);
+}
+
+/**
+ * pace_kept() - a granule is being allocated before its report
+ * @pace: the pace
+ * @age: how long it has been free
+ * @base: the configured delay
+ * @now: jiffies
+ *
+ * Context: Any.
+ */
+void pace_kept(struct pace *pace, unsigned long age, unsigned long base,
+	       unsigned long now)
+{
+	if (age >= base && READ_ONCE(pace->hold))
+		WRITE_ONCE(pace->used_at, now);
+}
+
+/**
+ * pace_delay() - how long memory stays free before it is reported, now
+ * @pace: the pace
+ * @base: the configured delay; 0 means at once, whatever came of it before
+ * @now: jiffies
+ *
+ * Context: One caller at a time.
+ * Return: Jiffies, @base at least and PACE_MAX times that at most.
+ */
+unsigned long pace_delay(struct pace *pace, unsigned long base, unsigned long now)
+{
+	unsigned long halvings = (now - READ_ONCE(pace->used_at)) / PACE_COOLING;
+	unsigned long hold = halvings < BITS_PER_LONG ? pace->hold >> halvings : 0;
+	unsigned long reused = READ_ONCE(pace->reused);
+
+	if (reused >= max(pace->nr / PACE_SHARE, (unsigned long)PACE_WORTH)) {
+		unsigned long gap = pace->waited + (READ_ONCE(pace->reused_at) - pace->first);
+
+		hold = max(hold, gap + gap / 2);
+		WRITE_ONCE(pace->reused, 0);
+		WRITE_ONCE(pace->nr, 0);
+		WRITE_ONCE(pace->used_at, now);
+		WRITE_ONCE(pace->hold, hold);
+	} else if (hold <= base) {
+		WRITE_ONCE(pace->hold, 0);
+	}
+	return clamp(hold, base, PACE_MAX * base);
+}

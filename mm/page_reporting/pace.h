@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pace: how long memory stays free before it is reported.
+ *
+ * Pure: no locks.  Amounts are pages, times are jiffies.
+ */
+#ifndef _MM_PAGE_REPORTING_PACE_H
+#define _MM_PAGE_REPORTING_PACE_H
+
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+/* Memory that is needed again within this time was reported by mistake. */
+#define PACE_SOON	(5 * HZ)
+/* A longer delay is halved for each such time in which nobody had use of it. */
+#define PACE_COOLING	(30 * HZ)
+/* The delay grows to so many times the configured one at most. */
+#define PACE_MAX	16
+/* The delay grows when one reported page in so many was needed again soon, */
+#define PACE_SHARE	4
+/* and no less than this: little memory does not hold up much. */
+#define PACE_WORTH	(SZ_16M >> PAGE_SHIFT)
+
+/**
+ * struct pace - what was reported lately, and what came of it
+ * @nr: pages in the latest burst of reports
+ * @first: when the first of them were reported
+ * @last: when the last of them were
+ * @waited: how long they had been free by then, at most
+ * @reused: how many reported pages were needed again meanwhile, and soon
+ * @reused_at: when the first of these was; valid if @reused is not 0
+ * @hold: the longer delay that would have avoided it; 0: none
+ * @used_at: when @hold was last of use
+ */
+struct pace {
+	unsigned long nr;
+	unsigned long first;
+	unsigned long last;
+	unsigned long waited;
+	unsigned long reused;
+	unsigned long reused_at;
+	unsigned long hold;
+	unsigned long used_at;
+};
+
+void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
+		   unsigned long now);
+bool pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
+		     unsigned long now);
+void pace_reused(struct pace *pace, unsigned long nr, unsigned long now);
+void pace_kept(struct pace *pace, unsigned long age, unsigned long base,
+	       unsigned long now);
+unsigned long pace_delay(struct pace *pace, unsigned long base, unsigned long now);
+
+#endif /* _MM_PAGE_REPORTING_PACE_H */

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What all parts of the engine share: the device, the pause, knobs, counters.
+ */
+#include <linux/bitops.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+
+#include "policy.h"
+#include "state.h"
+
+DEFINE_STATIC_KEY_FALSE(page_reporting_enabled);
+
+/* hv_balloon writes it when its host does not take less than a huge page. */
+unsigned int page_reporting_order = -1;
+EXPORT_SYMBOL_GPL(page_reporting_order);
+
+/* How long memory stays free before it is reported. */
+unsigned int page_reporting_delay_ms = 700;
+
+/* What must wait to be reported before it is worth waking up for. */
+unsigned int page_reporting_threshold_kbytes = 4096;
+
+/* Make free memory whole: 0 never, 1 when that disturbs nobody. */
+unsigned int page_reporting_evacuate = 1;
+
+DEFINE_MUTEX(fpr_pass_lock);
+
+struct pace fpr_pace;
+
+atomic_long_t fpr_stats[NR_FPR_STATS];
+
+static struct page_reporting_dev_info *the_device;
+static unsigned long paused;
+
+/**
+ * fpr_device() - who takes reports now
+ *
+ * Context: The device stays under fpr_pass_lock.
+ * Return: The device; ERR_PTR(-ENODEV) if there is none, ERR_PTR(-EBUSY) while
+ * the engine is paused.
+ */
+struct page_reporting_dev_info *fpr_device(void)
+{
+	struct page_reporting_dev_info *prdev = READ_ONCE(the_device);
+
+	if (!prdev)
+		return ERR_PTR(-ENODEV);
+	return READ_ONCE(paused) ? ERR_PTR(-EBUSY) : prdev;
+}
+
+/**
+ * fpr_device_set() - change who takes reports
+ * @prdev: the device; NULL: nobody
+ *
+ * Context: Registration, one at a time.
+ */
+void fpr_device_set(struct page_reporting_dev_info *prdev)
+{
+	WRITE_ONCE(the_device, prdev);
+}
+
+/**
+ * fpr_device_is() - is this the registered device?
+ * @prdev: the device; NULL asks whether there is none
+ *
+ * Context: Registration, one at a time.
+ * Return: true if so, whether paused or not.
+ */
+bool fpr_device_is(const struct page_reporting_dev_info *prdev)
+{
+	return the_device == prdev;
+}
+
+/**
+ * fpr_may_go_on() - may one more request be sent, or one more page be moved?
+ *
+ * Context: Any.
+ * Return: false once the engine is paused or has no device.
+ */
+bool fpr_may_go_on(void)
+{
+	return !IS_ERR(fpr_device());
+}
+
+/**
+ * fpr_pause_set() - report nothing from now on
+ * @who: the reason
+ *
+ * Context: Any.  A request that is under way goes on; see fpr_pass_lock.
+ */
+void fpr_pause_set(enum fpr_pause who)
+{
+	set_bit(who, &paused);
+}
+
+/**
+ * fpr_pause_clear() - take a reason for a pause back
+ * @who: the reason
+ *
+ * Context: Any.
+ * Return: true if there was this reason; the caller then asks for a pass.
+ */
+bool fpr_pause_clear(enum fpr_pause who)
+{
+	return test_and_clear_bit(who, &paused);
+}
+
+/**
+ * fpr_paused_by() - is there this reason for a pause?
+ * @who: the reason
+ *
+ * Context: Any.
+ * Return: true if so.
+ */
+bool fpr_paused_by(enum fpr_pause who)
+{
+	return test_bit(who, &paused);
+}
+
+/**
+ * fpr_base_delay() - the configured delay
+ *
+ * Context: Any.
+ * Return: Jiffies that memory stays free before it is reported; pace.c may make
+ * it longer.
+ */
+unsigned long fpr_base_delay(void)
+{
+	return msecs_to_jiffies(READ_ONCE(page_reporting_delay_ms));
+}
+
+/**
+ * fpr_zone_spare() - how many pages may be missing from a zone for a moment
+ * @zone: the zone
+ *
+ * The one answer for requests, isolated units, and targets of evacuation.
+ *
+ * Context: Any; exact only under the zone's lock.
+ * Return: Pages; see policy_spare().
+ */
+unsigned long fpr_zone_spare(struct zone *zone)
+{
+	struct policy_zone state = {
+		.free = zone_page_state(zone, NR_FREE_PAGES),
+		.highatomic = READ_ONCE(zone->nr_free_highatomic),
+		.high = high_wmark_pages(zone),
+	};
+	int i;
+
+#ifdef CONFIG_CMA
+	state.cma = zone_page_state(zone, NR_FREE_CMA_PAGES);
+#endif
+	for (i = 0; i < MAX_NR_ZONES; i++)
+		state.reserve = max_t(unsigned long, state.reserve,
+				      READ_ONCE(zone->lowmem_reserve[i]));
+	return policy_spare(&state);
+}
