@@ -180,12 +180,14 @@ static unsigned long sum_events(const unsigned long *events, enum vm_event_item 
 }
 
 /* Has much memory been allocated or freed since this last said so? */
-static bool memory_was_active(const unsigned long *events)
+static bool memory_was_active(void)
 {
+	unsigned long events[NR_VM_EVENT_ITEMS], traffic;
 	static unsigned long before;
-	unsigned long traffic = events[PGFREE] +
-		sum_events(events, PGALLOC_NORMAL - ZONE_NORMAL, MAX_NR_ZONES);
 
+	all_vm_events(events);
+	traffic = events[PGFREE] +
+		  sum_events(events, PGALLOC_NORMAL - ZONE_NORMAL, MAX_NR_ZONES);
 	if (traffic - before < EVACUATE_ACTIVITY)
 		return false;
 	before = traffic;
@@ -193,32 +195,29 @@ static bool memory_was_active(const unsigned long *events)
 }
 
 /* Has nobody had to wait for memory lately? */
-static bool memory_is_calm(const unsigned long *events)
+static bool memory_is_calm(void)
 {
+	unsigned long events[NR_VM_EVENT_ITEMS], stalls;
 	static unsigned long before;
 	static u64 stalled_at;
-	unsigned long stalls = events[PGSCAN_DIRECT] +
-		sum_events(events, ALLOCSTALL_NORMAL - ZONE_NORMAL, MAX_NR_ZONES);
 
+	all_vm_events(events);
+	stalls = events[PGSCAN_DIRECT] +
+		 sum_events(events, ALLOCSTALL_NORMAL - ZONE_NORMAL, MAX_NR_ZONES);
 	if (stalls != before)
 		stalled_at = get_jiffies_64();
 	before = stalls;
 	return get_jiffies_64() - stalled_at >= EVACUATE_CALM;
 }
-
-static void memory_look(bool *active, bool *calm)
-{
-	unsigned long events[NR_VM_EVENT_ITEMS];
-
-	all_vm_events(events);
-	*active = memory_was_active(events);
-	*calm = memory_is_calm(events);
-}
 #else
-static void memory_look(bool *active, bool *calm)
+static bool memory_was_active(void)
 {
-	*active = true;
-	*calm = true;
+	return true;
+}
+
+static bool memory_is_calm(void)
+{
+	return true;
 }
 #endif
 
@@ -242,7 +241,7 @@ static struct evacuate_seen *seen_at(unsigned long pfn)
 }
 
 /*
- * Does a file system hold on to the folio's buffers?  A journal does so until
+ * Does a file system hold on to the buffers of a locked folio in its page cache?  A journal does so until
  * its next commit, be that in seconds or in hours, and no mode of migration
  * moves them until then.
  */
@@ -250,13 +249,17 @@ static enum fpr_left buffers_left(struct folio *folio)
 {
 #ifdef CONFIG_BUFFER_HEAD
 	struct address_space *mapping = folio_mapping(folio);
-	struct buffer_head *head = folio_buffers(folio), *bh = head;
+	bool norefs = mapping->a_ops->migrate_folio == buffer_migrate_folio_norefs;
 	enum fpr_left left = FPR_LEFT_NOTHING;
-	bool norefs;
+	struct buffer_head *head, *bh;
 
-	if (!mapping || !head)
+	/* Private data of other file systems are no buffers. */
+	if (!norefs && mapping->a_ops->migrate_folio != buffer_migrate_folio)
 		return FPR_LEFT_NOTHING;
-	norefs = mapping->a_ops->migrate_folio == buffer_migrate_folio_norefs;
+	head = folio_buffers(folio);
+	if (!head)
+		return FPR_LEFT_NOTHING;
+	bh = head;
 	spin_lock(&mapping->i_private_lock);
 	do {
 		if (norefs && atomic_read(&bh->b_count))
@@ -936,18 +939,17 @@ static void settle(bool hurry)
 static unsigned long evacuate_a_little(struct evacuation *ev, bool hurry,
 				       unsigned long *looked)
 {
-	bool active, calm;
+	unsigned int whole;
 
 	*looked = 0;
 	if (!hurry) {
-		memory_look(&active, &calm);
-		if (active) {
-			rounds_left = ROUNDS;
-			retry = 0;
-		}
-		if (!calm) {
+		if (!memory_is_calm()) {
 			plan_drop(ev);
 			return HZ;
+		}
+		if (!rounds_left && memory_was_active()) {
+			rounds_left = ROUNDS;
+			retry = 0;
 		}
 		if (!rounds_left && retry && time_after_eq(jiffies, retry_at))
 			rounds_left = 1;
@@ -956,10 +958,12 @@ static unsigned long evacuate_a_little(struct evacuation *ev, bool hurry,
 	}
 
 	if (plan_is_left(ev) && (hurry || time_before(jiffies, ev->made + PLAN_AGE_MAX))) {
-		if (plan_go_on(ev, hurry ? EVACUATE_BUDGET_HURRY : EVACUATE_BUDGET)) {
+		whole = plan_go_on(ev, hurry ? EVACUATE_BUDGET_HURRY : EVACUATE_BUDGET);
+		if (whole) {
 			/* Once more: there may be more than one look can see. */
 			rounds_left = ROUNDS;
-			fpr_worker_kick();
+			/* A pass may have passed it over while it was isolated. */
+			fpr_worker_note(whole * pageblock_nr_pages);
 		}
 		return 0;
 	}

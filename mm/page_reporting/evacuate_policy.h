@@ -32,7 +32,7 @@
 /* and in one go of a flush, which is in a hurry. */
 #define EVACUATE_BUDGET_HURRY	(SZ_64M >> PAGE_SHIFT)
 /* How often to see whether memory has been allocated or freed, */
-#define EVACUATE_POLL		(8 * HZ)
+#define EVACUATE_POLL		(5 * HZ)
 /* and how long to wait before what could not be moved is looked at again. */
 #define EVACUATE_RETRY_MIN	(8 * HZ)
 #define EVACUATE_RETRY_MAX	(120 * HZ)
