@@ -238,7 +238,7 @@ static void neighbours_go_together(struct kunit *test)
 {
 	settle();
 	KUNIT_EXPECT_GT(test, fake.max_elem_pages, BLOCK_PAGES);
-	KUNIT_EXPECT_LE(test, fake.max_elem_pages, REPORTING_SECTION_PAGES);
+	KUNIT_EXPECT_LE(test, fake.max_elem_pages, FPR_SECTION_PAGES);
 }
 
 static void plain_device_gets_blocks(struct kunit *test)
@@ -287,7 +287,8 @@ static void only_whole_granules(struct kunit *test)
 static void split_keeps_state(struct kunit *test)
 {
 	unsigned long half = BLOCK_PAGES / 2, pfn = 0, other;
-	struct page *page, *taken[512];
+	static struct page *taken[512];
+	struct page *page;
 	int n = 0;
 
 	/* Two granules in what is free of the block. */
