@@ -29,7 +29,6 @@ const struct part_info part_info[NR_PARTS] = {
 	[PART_FREE_SMALL] = { "free_too_small", "free, too small",
 			      "in pieces, whose neighbours are in use" },
 	[PART_FREE_PER_CPU] = { "free_per_cpu", "free, on CPUs' lists", "kept for the next allocation" },
-	[PART_FREE_RESERVED] = { "free_reserved", "free, reserved", "of CMA areas, never reported" },
 	[PART_IN_FLIGHT] = { "in_flight", "free, in flight", "the host has not answered yet" },
 	[PART_NOT_YET] = { "free_not_yet", "free, not yet", "page-reporting status tells what it waits for" },
 };
@@ -81,8 +80,7 @@ bool residual_make(const struct snapshot *shot, struct residual *residual)
 	residual->reported = shot->reported;
 	residual->reported.n = min_u64(residual->reported.n, whole);
 	whole -= residual->reported.n;
-	part[PART_FREE_RESERVED] = min_u64(memory->reserved, whole);
-	part[PART_NOT_YET] = whole - part[PART_FREE_RESERVED];
+	part[PART_NOT_YET] = whole;
 	/* These two are not in MemFree. */
 	part[PART_FREE_PER_CPU] = memory->per_cpu;
 	part[PART_IN_FLIGHT] = shot->engine.counter[IN_FLIGHT_BYTES].n;
