@@ -7,6 +7,9 @@
  * enough to keep all of it with the guest.  After a checkpoint the journal is empty
  * and they can move.  Works on every kernel since 5.14.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* syncfs() */
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>

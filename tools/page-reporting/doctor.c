@@ -140,12 +140,12 @@ static const struct {
 	enum counter counter;
 	const char *what;
 } blockers[] = {
-	{ EVACUATE_LEFT_UNMOVABLE, "unmovable: pages of the kernel, or locked in memory (mlock), which stay where they are" },
-	{ EVACUATE_LEFT_METADATA, "metadata: buffers that a file system's journal holds; try page-reporting flush --compact --checkpoint" },
-	{ EVACUATE_LEFT_PINNED, "pinned: pages that a device, a pipe or a driver has references to; they can move when these end" },
-	{ EVACUATE_LEFT_LOCKED, "locked: pages that were under I/O; they are tried again later" },
-	{ EVACUATE_LEFT_NO_TARGET, "no_target: no room in other units to move their pages to" },
-	{ EVACUATE_LEFT_RACED, "raced: they were in use while evacuation looked; page-reporting flush --compact in a quiet moment" },
+	{ EVACUATE_LEFT_UNMOVABLE, "most often unmovable: pages of the kernel, or locked in memory (mlock), which stay where they are" },
+	{ EVACUATE_LEFT_METADATA, "most often metadata: buffers that a file system's journal holds; try page-reporting flush --compact --checkpoint" },
+	{ EVACUATE_LEFT_PINNED, "most often pinned: pages that a device, a pipe or a driver has references to; they can move when these end" },
+	{ EVACUATE_LEFT_LOCKED, "most often locked: pages that were under I/O; they are tried again later" },
+	{ EVACUATE_LEFT_NO_TARGET, "most often no_target: no room in other units to move their pages to" },
+	{ EVACUATE_LEFT_RACED, "most often raced: they were in use while evacuation looked; page-reporting flush --compact in a quiet moment" },
 };
 
 /* The commonest reason for which units were left; NULL if none was. */
@@ -190,9 +190,10 @@ static void check_pieces(const struct snapshot *shot)
 	else
 		say("note", "pieces: %s are free in pieces too small to report; page-reporting flush --compact makes whole what can be, now",
 		    text);
-	if (blocked->n >= 16 * MIB && what)
-		say("note", "blocked: %s of them lie in units that cannot be emptied; most often %s",
-		    human(text, UNIT_BYTES, *blocked), what);
+	if (blocked->n >= 16 * MIB)
+		say("note", "blocked: %s of them lie in units that cannot be emptied; %s",
+		    human(text, UNIT_BYTES, *blocked),
+		    what ? what : "where file systems are ext4, page-reporting flush --compact --checkpoint may help");
 }
 
 static void check_hogs(const struct hogs *first, const struct hogs *last, uint64_t seconds)
