@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("perf")  # one guest and one recording for 
 
 NAMES = ("page-reporting-latency", "page-reporting-refaults", "page-reporting-map",
          "balloon-pressure", "page-reporting-top")
-GUIDE = os.path.join(paths.TOP, "Documentation", "admin-guide", "mm", "page_reporting.rst")
+GUIDE = os.path.join(paths.TOP, "docs", "tools.rst")
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 PAUSE = "/proc/sys/vm/page_reporting_pause"
 FLUSH = "/proc/sys/vm/page_reporting_flush"

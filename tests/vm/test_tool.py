@@ -155,7 +155,8 @@ def ext4_with_work(guest, tmp_path):
     text = base64.encodebytes(gzip.compress(image.read_bytes())).decode()
     for at in range(0, len(text), 20000):  # a command has a limit
         guest.sh(f"cat >>/tmp/text <<'END'\n{text[at:at + 20000].strip()}\nEND\n")
-    guest.sh("base64 -d /tmp/text | gunzip >/tmp/disk && rm /tmp/text && mkdir -p '/tmp/a disk' && mount -o loop /tmp/disk '/tmp/a disk' && "
+    guest.sh("base64 -d /tmp/text | gunzip >/tmp/disk && rm /tmp/text && mkdir -p '/tmp/a disk' && "
+             "losetup /dev/loop0 /tmp/disk && mount -t ext4 /dev/loop0 '/tmp/a disk' && "
              "files --dir '/tmp/a disk' --count 2000 --kib 4 && sync", 120)
 
 
@@ -171,7 +172,7 @@ def test_checkpoint_lets_go_of_metadata(guest, tool, tmp_path):
         assert told.status == (OK if guest.exists(COUNTERS) else UNSUPPORTED)
         assert journal_pins(guest) < held / 2
     finally:
-        guest.sh("umount '/tmp/a disk'; rm /tmp/disk")
+        guest.sh("umount '/tmp/a disk'; losetup -d /dev/loop0; rm /tmp/disk")
 
 
 def test_flush_while_paused(tool, setting):
