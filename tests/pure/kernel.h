@@ -27,8 +27,6 @@ typedef unsigned int gfp_t;
 
 #define U16_MAX		UINT16_MAX
 #define U32_MAX		UINT32_MAX
-#define U64_MAX		ULLONG_MAX
-#define S64_MAX		LLONG_MAX
 #define BITS_PER_LONG	64
 #define GFP_KERNEL	0u
 
@@ -36,39 +34,21 @@ typedef unsigned int gfp_t;
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
 #define MAX_PAGE_ORDER	10
 #define NR_PAGE_ORDERS	(MAX_PAGE_ORDER + 1)
-#define SZ_1K    	0x00000400
-#define SZ_4K    	0x00001000
-#define SZ_1M    	0x00100000
-#define SZ_2M    	0x00200000
-#define SZ_4M    	0x00400000
 #define SZ_8M    	0x00800000
 #define SZ_16M   	0x01000000
-#define SZ_32M   	0x02000000
 #define SZ_64M   	0x04000000
-#define SZ_128M  	0x08000000
-#define SZ_256M  	0x10000000
 #define SZ_512M  	0x20000000
 #define SZ_1G    	0x40000000
-#define SZ_2G    	0x80000000
 
 /* HZ is the compiler's -D. */
 #define MSEC_PER_SEC	1000L
 #define USEC_PER_SEC	1000000L
-#define USEC_PER_MSEC	1000L
-#define NSEC_PER_USEC	1000L
 #define time_after(a, b)	((long)((b) - (a)) < 0)
 #define time_before(a, b)	time_after(b, a)
-#define time_after_eq(a, b)	((long)((a) - (b)) >= 0)
-#define time_before_eq(a, b)	time_after_eq(b, a)
 
 static inline unsigned long msecs_to_jiffies(unsigned int ms)
 {
 	return ((unsigned long)ms * HZ + MSEC_PER_SEC - 1) / MSEC_PER_SEC;
-}
-
-static inline unsigned int jiffies_to_msecs(unsigned long j)
-{
-	return j * MSEC_PER_SEC / HZ;
 }
 
 /* Like the kernel's, no arithmetic is done in a type that one side does not fit. */
@@ -76,17 +56,13 @@ static inline unsigned int jiffies_to_msecs(unsigned long j)
 #define max(a, b)	({ __auto_type _a = (a); __auto_type _b = (b); _a > _b ? _a : _b; })
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max_t(type, a, b)	max((type)(a), (type)(b))
-#define min3(a, b, c)		min(min(a, b), c)
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
 #define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
-#define swap(a, b)	do { __auto_type _t = (a); (a) = (b); (b) = _t; } while (0)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define BIT(n)		(1UL << (n))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
-#define fallthrough	__attribute__((__fallthrough__))
 #define READ_ONCE(x)	(*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value)	(*(volatile typeof(x) *)&(x) = (value))
-#define WARN_ON_ONCE(x)	({ bool _x = (x); if (_x) abort(); _x; })
 #define ilog2(n)	(63 - __builtin_clzl(n))
 #define __ffs(n)	((unsigned long)__builtin_ctzl(n))
 
@@ -104,16 +80,6 @@ static inline bool __test_and_set_bit(unsigned int nr, unsigned long *bitmap)
 static inline u64 div_u64(u64 n, u32 d)
 {
 	return n / d;
-}
-
-static inline u64 div64_u64(u64 n, u64 d)
-{
-	return n / d;
-}
-
-static inline u64 mul_u64_u32_div(u64 a, u32 mul, u32 d)
-{
-	return (unsigned __int128)a * mul / d;
 }
 
 static inline void sort_r(void *base, size_t nr, size_t size,
