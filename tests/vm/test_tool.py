@@ -262,6 +262,20 @@ def test_doctor_tells_of_a_longer_delay(guest, tool, hold):
     assert told.status == OK and re.search(r"^note  waiting: \d{3}\.\d MiB", told.out, re.M), told.out
 
 
+def test_doctor_finds_a_task_that_never_sleeps(guest, tool):
+    """What a flush may wait for in vain: the kernel cannot ask that CPU for anything."""
+    job = guest.spawn("exec stress-ng --quiet --cpu 1 --cpu-method loop --taskset 1 "
+                      "--sched fifo --sched-prio 50 -t 60")
+    try:
+        told = guest.wait_for(lambda: next(
+            (out for out in [tool("doctor --seconds 2").out] if "real-time" in out), None), 60,
+            "page-reporting doctor sees it")
+        assert "never sleeps on CPU 1" in told
+    finally:
+        job.kill(signal.SIGTERM)
+        job.wait(20)
+
+
 def residual(tool):
     told = tool("residual --json")
     assert told.status == OK

@@ -92,6 +92,8 @@ bool residual_make(const struct snapshot *shot, struct residual *residual)
 	}
 	part[PART_OTHER] = sub_floor(residual->held, sum);
 	residual->twice = sub_floor(sum, residual->held);
+	residual->blocked = shot->engine.counter[BLOCKED_BYTES];
+	residual->blocked.n = min_u64(residual->blocked.n, part[PART_FREE_SMALL]);
 	return true;
 }
 
@@ -112,10 +114,15 @@ static void print_text(const struct residual *residual)
 	       residual->reported.known ? "free here and reported" :
 	       "this kernel does not tell what it has reported");
 	printf("%-21s %10s\n", "the guest holds", human_bytes(text, residual->held));
-	for (i = 0; i < NR_PARTS; i++)
+	for (i = 0; i < NR_PARTS; i++) {
 		if (residual->part[i])
 			printf("  %-19s %10s  %s\n", part_info[i].label,
 			       human_bytes(text, residual->part[i]), why(residual, i));
+		if (i == PART_FREE_SMALL && residual->blocked.n)
+			printf("  %-19s %10s  %s\n", "  of that blocked",
+			       human_bytes(text, residual->blocked.n),
+			       "in units that cannot be emptied; page-reporting doctor tells why");
+	}
 	if (residual->twice)
 		printf("  %-19s %10s  %s\n", "counted twice", human_bytes(text, residual->twice),
 		       "above, in two lines");
@@ -134,6 +141,7 @@ static void print_json(const struct residual *residual)
 		json_u64(part_info[i].name, residual->part[i]);
 	json_close('}');
 	json_u64("counted_twice_bytes", residual->twice);
+	json_number("blocked_bytes", residual->blocked);
 	json_close('}');
 }
 

@@ -39,6 +39,7 @@ struct residual {
 	uint64_t held;			/* total less reported */
 	uint64_t part[NR_PARTS];
 	uint64_t twice;			/* counted in two parts */
+	struct number blocked;		/* of what is too small: in units that cannot be emptied */
 };
 
 bool residual_make(const struct snapshot *shot, struct residual *residual);

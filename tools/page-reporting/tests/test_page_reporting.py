@@ -429,6 +429,7 @@ def test_residual_sums_up(tree):
         "other": 1000 - 724 - 60 - 10 - 94 - 30 - 3 - 2 - 1 - 2}
     text = run(tree, "residual").out
     assert re.search(r"anonymous +60\.0 MiB", text) and "counted twice" not in text
+    assert told["blocked_bytes"] == 8 * MIB and re.search(r"of that blocked +8\.0 MiB", text)
 
 
 def test_residual_tells_what_is_counted_twice(tree):
