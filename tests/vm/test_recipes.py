@@ -139,27 +139,6 @@ def test_page_cache_comes_back(tmp_path):
             assert high - guest.charge() > least * MIB, block
 
 
-@pytest.mark.kernels("overlay")
-@pytest.mark.machine(memory=1024, backend="memory-backend-memfd,share=on")
-def test_resync_after_a_dump(guest, hold, tmp_path):
-    """Reading shared memory allocates it on the host, and only a resync gives it back."""
-    resync, = (block for block in commands(RECIPES) if block.startswith("page-reporting") and
-               "--resync" in block)
-    hold(500).free()
-    guest.sh("page-reporting flush")
-    low = guest.charge()
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with subprocess.Popen(["cat", pipe], stdout=subprocess.DEVNULL) as reader:
-        guest.qmp.command("dump-guest-memory", paging=False, protocol=f"file:{pipe}")
-        assert reader.wait(60) == 0
-    assert guest.charge() - low > 400 * MIB
-    guest.sh("page-reporting flush")
-    assert guest.charge() - low > 400 * MIB  # the guest cannot know
-    guest.sh(resync)
-    assert guest.charge() - low < 60 * MIB
-
-
 def tree_with_the_agent(directory):
     """QEMU's guest agent and the libraries that it needs, the loader by name."""
     program = shutil.which("qemu-ga", path="/usr/sbin:/usr/bin")
