@@ -34,10 +34,18 @@ def done(seconds, units, latency_us=1000, err=0, elements=1):
              "err": err})
 
 
-def reuse(seconds, unit, age_ms, heat=0, soon=False):
+def reuse(seconds, unit, age_ms, soon=False):
     return (seconds, "page_reporting_reuse",
-            {"pfn": unit * UNIT, "order": 9, "age_ms": age_ms, "heat": heat,
-             "soon": soon})
+            {"pfn": unit * UNIT, "order": 9, "age_ms": age_ms, "soon": soon})
+
+
+def pass_end(seconds, delay_ms, dirty=0):
+    return (seconds, "page_reporting_pass_end",
+            {"nr_pages": 0, "dirty": dirty, "delay_ms": delay_ms, "err": 0})
+
+
+def evacuate(seconds, unit, moved, left):
+    return (seconds, "page_reporting_evacuate", {"pfn": unit * UNIT, "moved": moved, "left": left})
 
 
 def test_percentiles_go_by_weight(figures):
@@ -94,12 +102,14 @@ def test_latency_leaves_out_ages_that_nobody_took(script, options):
 
 def test_refaults(script, options):
     report = feed(script("page-reporting-refaults").Refaults(options()),
-                  element(0.0, 0, 8), reuse(1.0, 0, 400, heat=1, soon=True),
-                  reuse(2.0, 1, 60000, heat=3, soon=True), reuse(8.0, 40, 4999))
+                  element(0.0, 0, 8), pass_end(0.1, 700), reuse(1.0, 0, 400, soon=True),
+                  reuse(2.0, 1, 60000, soon=True), pass_end(2.1, 2800), pass_end(2.2, 1400),
+                  reuse(8.0, 40, 4999))
     found = report.figures()
     assert (found["granules"], found["soon"], found["bytes"]) == (3, 2, 6 * MIB)
     assert dict(found["within_ms"]) == {1000: 1, 5000: 2, 30000: 2, 300000: 3}
-    assert [(row["key"], row["soon"]) for row in found["by_heat"]] == [(0, 0), (1, 1), (3, 1)]
+    assert [ms for _, ms in found["delay_ms"]] == [700, 2800, 1400]
+    assert [row["delay_ms"] for row in found["over_time"] if row["delay_ms"]] == [700, 2800]
     assert sum(row["granules"] for row in found["over_time"]) == 3
     assert sum(row["reported_bytes"] for row in found["over_time"]) == 16 * MIB
     assert found["places"][0] == {"key": 0, "granules": 2, "soon": 2, "bytes": 4 * MIB}
@@ -135,6 +145,22 @@ def test_map_leaves_large_holes_out(script, options):
     addresses = report.figures()["addresses"]
     assert addresses[0] == 0 and addresses[-1] >= 4 << 30
     assert not [a for a in addresses if 1 << 30 <= a < 4 << 30]
+
+
+def names_of_reasons(report):
+    for value, reason in enumerate(("nothing", "unmovable", "metadata", "pinned")):
+        report.name("page_reporting__page_reporting_evacuate", "left", value, reason)
+
+
+def test_map_tells_why_units_were_left(script, options):
+    report = script("page-reporting-map").Map(options())
+    names_of_reasons(report)
+    feed(report, element(1.0, 0, 1), done(1.1, 1), evacuate(2.0, 1, 40, 0), evacuate(2.1, 2, 0, 2),
+         evacuate(2.2, 3, 5, 2), evacuate(2.3, 4, 0, 3))
+    found = report.figures()
+    assert (found["evacuated_units"], found["moved_pages"]) == (1, 45)
+    assert found["left_units"] == {"metadata": 2, "pinned": 1}
+    assert "Units left: metadata 2, pinned 1." in report.text(found)[-1]
 
 
 def test_map_without_events(script, options):
@@ -182,7 +208,7 @@ def test_balloon(script, options):
 
 def test_top_has_a_screen_for_each_interval(script, options, capsys):
     report = feed(script("page-reporting-top").Top(options(json=False)),
-                  done(0.0, 4, 2000), done(0.5, 4, 4000), reuse(2.5, 0, 100, heat=2, soon=True))
+                  done(0.0, 4, 2000), done(0.5, 4, 4000), reuse(2.5, 0, 100, soon=True))
     report.tick({"sample": {"time": 103_100_000_000}})
     report.finish()
     screens = capsys.readouterr().out.split("Free page reporting\n")[1:]
@@ -193,6 +219,15 @@ def test_top_has_a_screen_for_each_interval(script, options, capsys):
                 for screen in screens]
     assert reported[0] == ["reported", "16.0", "MiB", "16.0", "MiB"]
     assert reported[2] == ["reported", "0", "B", "16.0", "MiB"]
+
+
+def test_top_tells_of_delay_and_evacuation(script, options, capsys):
+    report = script("page-reporting-top").Top(options(json=False))
+    names_of_reasons(report)
+    feed(report, pass_end(0.0, 5600, UNIT), evacuate(0.1, 0, 9, 0), evacuate(0.2, 1, 0, 2))
+    report.finish()
+    text = capsys.readouterr().out
+    assert "left, metadata" in text and "2.0 MiB waited" in text and "the delay is 5.6 s" in text
 
 
 def test_top_ends_after_so_many_screens(script, options, capsys):

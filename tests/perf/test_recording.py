@@ -5,18 +5,20 @@ import json
 import os
 import re
 import signal
+import subprocess
 import zlib
 
 import pytest
 
 import paths
+import perfimage
 from guest import MIB
 
 pytestmark = pytest.mark.xdist_group("perf")  # one guest and one recording for all
 
 NAMES = ("page-reporting-latency", "page-reporting-refaults", "page-reporting-map",
          "balloon-pressure", "page-reporting-top")
-GUIDE = os.path.join(paths.TOP, "Documentation", "admin-guide", "mm", "page_reporting.rst")
+GUIDE = os.path.join(paths.TOP, "docs", "tools.rst")
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 PAUSE = "/proc/sys/vm/page_reporting_pause"
 FLUSH = "/proc/sys/vm/page_reporting_flush"
@@ -155,6 +157,19 @@ def test_guest_and_host_agree(guest, session, on_host):
         assert in_guest[name] == on_host(name, "--json")
 
 
+def test_text_says_the_same(session, host_perf, on_host, tmp_path):
+    """A perf without Python can still print, and the scripts read that."""
+    path = tmp_path / "perf.data"
+    path.write_bytes(session.data)
+    text = host_perf("script", "--ns", "--kallsyms=/dev/null", "-i", str(path))
+    for name in NAMES:
+        done = subprocess.run(["/usr/bin/python3", "-B",
+                               os.path.join(perfimage.SCRIPTS, f"{name}.py"), "--json", "-"],
+                              input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == on_host(name, "--json"), name
+
+
 def test_latency_is_that_of_every_request(session, figures):
     found, counted = figures("page-reporting-latency"), session.counted
     assert found["requests"] == counted["requests"] > 0
@@ -191,6 +206,8 @@ def test_map_ends_where_the_engine_does(session, figures):
     assert 0 <= counted["reported_bytes"] - gained <= STRAY * found["unit_bytes"]
     assert found["evacuated_units"] == counted["evacuated"]
     assert found["moved_pages"] == counted["evacuate_moved_pages"]
+    assert all(units <= counted[f"evacuate_left_{reason}"]
+               for reason, units in found["left_units"].items())
     assert max(row["reported_bytes"] for row in found["rows"]) > 250 * MIB
 
 

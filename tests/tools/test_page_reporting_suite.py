@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import paths
@@ -20,6 +21,23 @@ def test_made_up_trees_and_static_checks():
 
 def test_under_sanitizers():
     assert re.search(r"\d+ passed", make("asan"))
+
+
+def test_builds_with_another_c_library(tmp_path):
+    """Alpine's is musl, which has no argp; without its compiler, none of glibc's own headers."""
+    if shutil.which("musl-gcc"):
+        done = subprocess.run(["make", "-C", paths.GUEST_TOOL, "CC=musl-gcc", "VARIANT=static",
+                               f"BUILD={tmp_path}", "CFLAGS=-O2 -Werror"], capture_output=True,
+                              text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        tool = f"{tmp_path}/static/page-reporting"
+        assert os.path.getsize(tool) < 200 << 10
+        told = subprocess.run([tool, "--help"], capture_output=True, text=True, check=False)
+        assert told.returncode == 0 and "Exit status" in told.stdout
+    for name in os.listdir(paths.GUEST_TOOL):
+        if name.endswith((".c", ".h")):
+            with open(os.path.join(paths.GUEST_TOOL, name)) as f:
+                assert not re.search(r"<(argp|error|obstack|execinfo|fts|printf)\.h>", f.read())
 
 
 def test_install(tmp_path):

@@ -1,4 +1,4 @@
-"""What the admin guide, its recipes and the README tell to do, done as it is written there."""
+"""What the admin guide, the recipes and the tools' page tell to do, done as it is written there."""
 
 import json
 import os
@@ -16,15 +16,15 @@ import paths
 from guest import MIB, Guest
 
 GUIDE = "Documentation/admin-guide/mm/page_reporting.rst"
-RECIPES = "Documentation/admin-guide/mm/page_reporting-recipes.rst"
+RECIPES = "docs/recipes.rst"
+TOOLS = "docs/tools.rst"
 # Where a block that is for a guest's shell begins, and what never ends by itself.
 SHELL = ("echo ", "cat ", "page-reporting ", "sync\n")
 ENDLESS = "trace_pipe"
 # Blocks that are for elsewhere; tests below, or none here, look at them.
 ELSEWHERE = ("qemu-system-x86_64 ", "-device ", "<memballoon ", "<memoryBacking>", "virsh ",
              "info virtio-status ", "page_reporting: ", '"balloon": {', "cloud-hypervisor ",
-             "reclaim_guest_freed_memory ", "cp page-reporting-", "perf ",
-             "cd /sys/kernel/mm/damon/")  # the guest's kernel has no CONFIG_DAMON_SYSFS
+             "reclaim_guest_freed_memory ", "cp page-reporting-", "perf ", "make ")
 
 
 def blocks(page):
@@ -52,7 +52,7 @@ def commands(page):
 
 
 def test_every_block_is_accounted_for():
-    for page in (GUIDE, RECIPES):
+    for page in (GUIDE, RECIPES, TOOLS):
         assert len(blocks(page)) > 5
         unknown = [block for block in blocks(page) if not block.startswith((*SHELL, *ELSEWHERE))]
         assert not unknown, f"{page}: {unknown[0]}"
@@ -60,7 +60,7 @@ def test_every_block_is_accounted_for():
 
 @pytest.mark.kernels("overlay")
 @pytest.mark.fresh
-@pytest.mark.parametrize("page", [GUIDE, RECIPES], ids=("guide", "recipes"))
+@pytest.mark.parametrize("page", [GUIDE, RECIPES, TOOLS], ids=("guide", "recipes", "tools"))
 def test_commands_in_a_guest(guest, page):
     """Each block, one after the other, in a shell that stops at the first failure."""
     for block in commands(page):

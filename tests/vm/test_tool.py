@@ -1,8 +1,11 @@
 """The guest's tool in a guest: its figures are the kernel's, its words are true."""
 
+import base64
+import gzip
 import json
 import re
 import signal
+import subprocess
 
 import pytest
 
@@ -11,7 +14,7 @@ from guest import MIB
 pytestmark = pytest.mark.kernels("overlay")
 
 TOOL = "page-reporting"
-OK, FAILED, USAGE, TIMEOUT, NO_DEVICE, PAUSED, PERMISSION, UNSUPPORTED = range(8)
+OK, FAILED, USAGE, TIMEOUT, NO_DEVICE, PAUSED, PERMISSION, UNSUPPORTED, PASSED_OVER = range(9)
 COUNTERS = "/sys/kernel/mm/page_reporting"
 SYSCTLS = "/proc/sys/vm/page_reporting_"
 PAUSE, DELAY = SYSCTLS + "pause", SYSCTLS + "delay_ms"
@@ -70,15 +73,13 @@ def test_status_names_the_device(tool):
 
 
 def test_what_waits_and_why(guest, tool, hold, setting):
-    """Young, or hot by what other tests did; all of it is the host's after a flush."""
+    """Young; all of it is the host's after a flush."""
     tool("flush")
     setting(DELAY, 600000)
     hold(300).free()
     waiting = tool("status --json").json["waiting_bytes"]
     assert 200 * MIB < waiting < 400 * MIB
-    found = tool("status --json").codes
-    assert ("young" in found) != ("young-or-hot" in found)
-    assert found.get("young", found.get("young-or-hot"))["bytes"] > 200 * MIB
+    assert tool("status --json").codes["young"]["bytes"] > 200 * MIB
     told = tool("flush")
     assert told.status == OK and "MiB in" in told.out
     assert tool("status --json").json["waiting_bytes"] < 16 * MIB
@@ -107,6 +108,71 @@ def test_flush_makes_whole_what_is_in_pieces(guest, tool, setting):
         assert tool("residual --json").json["parts"]["free_too_small"] < plain - 50 * MIB
     finally:
         guest.sh("umount /tmp/pieces")
+
+
+def test_flush_tells_what_it_passed_over(guest, tool, hold, setting):
+    """A zone that has nothing to spare: the status is not 0, and says how much is left."""
+    watermark = "/proc/sys/vm/min_free_kbytes"
+    setting(DELAY, 600000)
+    tool("flush")
+    hold(200).free()
+    free = guest.meminfo()["MemFree"]
+    setting(watermark, free * 4 // 5 // 1024)
+    try:
+        told = tool("flush")
+        left = guest.read_int(f"{COUNTERS}/last_flush_left_bytes")
+        assert told.status == PASSED_OVER and left > 100 * MIB, told.err
+        assert "vm.min_free_kbytes" in told.err and f"{left / MIB:.1f} MiB" in told.err
+        doctor = tool("doctor -s 0").out
+        assert re.search("^note  tight: ", doctor, re.M) and "passed over" in doctor
+    finally:
+        guest.write(watermark, 16384)
+    assert tool("flush").status == OK
+
+
+def test_flush_reports_all_again(guest, tool, setting):
+    setting(DELAY, 600000)
+    assert tool("flush").status == OK
+    before = counters(guest)
+    assert tool("flush --resync").status == OK
+    after = counters(guest)
+    assert after["resyncs"] == before["resyncs"] + 1
+    assert after["reported_bytes_total"] - before["reported_bytes_total"] > (
+        0.9 * before["reported_bytes"])
+
+
+def journal_pins(guest):
+    """How many buffers journals hold on to."""
+    rows = guest.sh("grep -s ^jbd2_journal_head /proc/slabinfo || true").split()
+    return int(rows[1]) if rows else 0
+
+
+def ext4_with_work(guest, tmp_path):
+    """An ext4 with a journal, and work behind it that the journal still holds."""
+    image = tmp_path / "disk"
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-J", "size=8", image, "32M"],
+                   check=True)
+    text = base64.encodebytes(gzip.compress(image.read_bytes())).decode()
+    for at in range(0, len(text), 20000):  # a command has a limit
+        guest.sh(f"cat >>/tmp/text <<'END'\n{text[at:at + 20000].strip()}\nEND\n")
+    guest.sh("base64 -d /tmp/text | gunzip >/tmp/disk && rm /tmp/text && mkdir -p '/tmp/a disk' && "
+             "losetup /dev/loop0 /tmp/disk && mount -t ext4 /dev/loop0 '/tmp/a disk' && "
+             "files --dir '/tmp/a disk' --count 2000 --kib 4 && sync", 120)
+
+
+@pytest.mark.kernels("overlay", "upstream")
+def test_checkpoint_lets_go_of_metadata(guest, tool, tmp_path):
+    """Works on a stock kernel as well, where there is no flush to follow."""
+    ext4_with_work(guest, tmp_path)
+    try:
+        held = journal_pins(guest)
+        assert held > 100
+        told = tool("flush --checkpoint")
+        assert "checkpoint of 1 of 1 file systems" in told.out, told.err
+        assert told.status == (OK if guest.exists(COUNTERS) else UNSUPPORTED)
+        assert journal_pins(guest) < held / 2
+    finally:
+        guest.sh("umount '/tmp/a disk'; losetup -d /dev/loop0; rm /tmp/disk")
 
 
 def test_flush_while_paused(tool, setting):
@@ -186,14 +252,28 @@ def test_doctor_is_content(tool):
 
 
 @pytest.mark.fresh
-def test_doctor_finds_heat(guest, tool, hold):
+def test_doctor_tells_of_a_longer_delay(guest, tool, hold):
     """A job that comes and goes and needs most of the memory: it waits, and one is told why."""
     for _ in range(5):
         hold(700).free()
         guest.quiet(1.2)
     hold(700).free()
-    told = tool("doctor --seconds 2")  # longer than the delay, what a job spares is cold
-    assert told.status == OK and re.search(r"^note  hot: \d{3}\.\d MiB", told.out, re.M), told.out
+    told = tool("doctor --seconds 1")  # longer than the configured delay
+    assert told.status == OK and re.search(r"^note  waiting: \d{3}\.\d MiB", told.out, re.M), told.out
+
+
+def test_doctor_finds_a_task_that_never_sleeps(guest, tool):
+    """What a flush may wait for in vain: the kernel cannot ask that CPU for anything."""
+    job = guest.spawn("exec stress-ng --quiet --cpu 1 --cpu-method loop --taskset 1 "
+                      "--sched fifo --sched-prio 50 -t 60")
+    try:
+        told = guest.wait_for(lambda: next(
+            (out for out in [tool("doctor --seconds 2").out] if "real-time" in out), None), 60,
+            "page-reporting doctor sees it")
+        assert "never sleeps on CPU 1" in told
+    finally:
+        job.kill(signal.SIGTERM)
+        job.wait(20)
 
 
 def residual(tool):

@@ -16,12 +16,15 @@ enum exit_status {
 	STATUS_PAUSED = 5,
 	STATUS_PERMISSION = 6,
 	STATUS_UNSUPPORTED = 7,
+	STATUS_PASSED_OVER = 8,
 };
 
 struct options {
 	bool json;		/* status, residual */
 	bool quiet;		/* flush */
 	bool compact;		/* flush: make free memory whole first */
+	bool checkpoint;	/* flush: let ext4 let go of its metadata first */
+	bool resync;		/* flush: report also what the host is thought to have */
 	uint64_t timeout_ms;	/* flush */
 	uint64_t interval_ms;	/* watch */
 	uint64_t count;		/* watch: lines, 0 for no end */

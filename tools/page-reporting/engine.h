@@ -9,6 +9,9 @@
 
 #define FLUSH_FILE	"/proc/sys/vm/page_reporting_flush"
 #define FLUSH_MS_MAX	600000
+/* Flags of the second number that is written there. */
+#define FLUSH_EVACUATE	1u
+#define FLUSH_RESYNC	2u
 
 enum counter {
 	REPORTED_BYTES_TOTAL,
@@ -28,10 +31,20 @@ enum counter {
 	LAST_PASS_US,
 	FLUSHES,
 	LAST_FLUSH_US,
+	LAST_FLUSH_LEFT_BYTES,
+	RESYNCS,
 	STRANDED_BYTES,
+	BLOCKED_BYTES,
 	EVACUATED,
 	EVACUATE_FAILED,
 	EVACUATE_MOVED_PAGES,
+	EVACUATE_CPU_US,
+	EVACUATE_LEFT_UNMOVABLE,	/* the reasons follow each other */
+	EVACUATE_LEFT_METADATA,
+	EVACUATE_LEFT_PINNED,
+	EVACUATE_LEFT_LOCKED,
+	EVACUATE_LEFT_NO_TARGET,
+	EVACUATE_LEFT_RACED,
 	NR_COUNTERS
 };
 

@@ -6,10 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "checkpoint.h"
 #include "commands.h"
-#include "engine.h"
+#include "snapshot.h"
 #include "sysfile.h"
 #include "units.h"
+#include "why.h"
 
 static uint64_t now_us(void)
 {
@@ -19,13 +21,46 @@ static uint64_t now_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+/* What the host does not have, and why, as far as can be seen. */
+static enum exit_status passed_over(void)
+{
+	static struct snapshot shot;
+	char left[HUMAN_SIZE];
+	unsigned int i;
+
+	snapshot_read(&shot);
+	fprintf(stderr, "page-reporting: %s passed over: the zone is short of memory, or the block isolated for offlining or contiguous allocation; all else is reported\n",
+		human(left, UNIT_BYTES, shot.engine.counter[LAST_FLUSH_LEFT_BYTES]));
+	for (i = 0; i < shot.memory.nr_zones; i++) {
+		const struct zone *zone = &shot.memory.zone[i];
+
+		if (zone->whole && zone_is_tight(zone, shot.granule))
+			fprintf(stderr, "page-reporting: zone %s of node %u is short of memory (vm.min_free_kbytes)\n",
+				zone->name, zone->node);
+	}
+	return STATUS_PASSED_OVER;
+}
+
+static enum exit_status out_of_time(const struct options *options)
+{
+	static struct engine now;
+	const char *why = "";
+
+	engine_read(&now);
+	if (now.counter[IN_FLIGHT_BYTES].n)
+		why = "; the host has not answered yet";
+	fprintf(stderr, "page-reporting: not done within %" PRIu64
+		" ms%s; it goes on, and what was reported stays so\n", options->timeout_ms, why);
+	return STATUS_TIMEOUT;
+}
+
 static enum exit_status refused(int err, const struct options *options)
 {
 	switch (err) {
 	case -ETIMEDOUT:
-		fprintf(stderr, "page-reporting: not done within %" PRIu64
-			" ms; it goes on, and what was reported stays so\n", options->timeout_ms);
-		return STATUS_TIMEOUT;
+		return out_of_time(options);
+	case -EAGAIN:
+		return passed_over();
 	case -ENODEV:
 		fputs("page-reporting: no device takes reports; see page-reporting doctor\n", stderr);
 		return STATUS_NO_DEVICE;
@@ -48,17 +83,25 @@ static enum exit_status refused(int err, const struct options *options)
 enum exit_status flush_command(const struct options *options)
 {
 	static struct engine before, after;
+	struct checkpoint checkpoint = { 0 };
+	unsigned int flags = (options->compact ? FLUSH_EVACUATE : 0) |
+			     (options->resync ? FLUSH_RESYNC : 0);
 	char sent[HUMAN_SIZE], has[HUMAN_SIZE], took[HUMAN_SIZE], text[64];
 	struct number bytes;
 	uint64_t begun;
 	int err;
 
+	if (options->checkpoint)
+		checkpoint_all(&checkpoint);
+	if (options->checkpoint && !options->quiet)
+		printf("checkpoint of %u of %u file systems\n", checkpoint.made, checkpoint.tried);
+	fflush(stdout);
+
 	engine_read(&before);
 	if (!engine_usable(&before))
 		return STATUS_UNSUPPORTED;
 
-	snprintf(text, sizeof(text), "%" PRIu64 "%s\n", options->timeout_ms,
-		 options->compact ? " 1" : "");
+	snprintf(text, sizeof(text), "%" PRIu64 " %u\n", options->timeout_ms, flags);
 	begun = now_us();
 	err = sysfile_write(FLUSH_FILE, text);
 	if (err == -ENOENT) {
@@ -68,7 +111,7 @@ enum exit_status flush_command(const struct options *options)
 	if (err)
 		return refused(err, options);
 	if (options->quiet)
-		return STATUS_OK;
+		return checkpoint.made == checkpoint.tried ? STATUS_OK : STATUS_FAILED;
 
 	begun = now_us() - begun;
 	engine_read(&after);
@@ -78,5 +121,5 @@ enum exit_status flush_command(const struct options *options)
 	printf("reported %s in %s; the host has %s that are free here\n",
 	       human(sent, UNIT_BYTES, bytes), human(took, UNIT_US, number_of(begun)),
 	       human(has, UNIT_BYTES, after.counter[REPORTED_BYTES]));
-	return STATUS_OK;
+	return checkpoint.made == checkpoint.tried ? STATUS_OK : STATUS_FAILED;
 }

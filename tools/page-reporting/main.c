@@ -2,7 +2,7 @@
 /*
  * page-reporting: see and steer free page reporting from within the guest.
  */
-#include <argp.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,8 +13,9 @@
 #include "engine.h"
 #include "sysfile.h"
 
-const char *argp_program_version = "page-reporting 1.0";
+#define VERSION "page-reporting 1.0"
 
+/* Long options without a short one. */
 enum { OPTION_ROOT = 256 };
 
 struct command {
@@ -25,23 +26,57 @@ struct command {
 
 static const struct command commands[] = {
 	{ "status", status_command, "j" },
-	{ "flush", flush_command, "tcq" },
+	{ "flush", flush_command, "tckrq" },
 	{ "watch", watch_command, "in" },
 	{ "doctor", doctor_command, "s" },
 	{ "residual", residual_command, "j" },
 };
 
-static const struct argp_option option_list[] = {
-	{ "json", 'j', NULL, 0, "status, residual: print JSON, in bytes", 0 },
-	{ "timeout", 't', "MS", 0, "flush: wait so long at most, in milliseconds (10000)", 0 },
-	{ "compact", 'c', NULL, 0, "flush: make free memory whole first", 0 },
-	{ "quiet", 'q', NULL, 0, "flush: say nothing when all went well", 0 },
-	{ "interval", 'i', "MS", 0, "watch: time between two lines (1000)", 0 },
-	{ "count", 'n', "N", 0, "watch: end after N lines", 0 },
-	{ "seconds", 's', "N", 0, "doctor: how long to look (3)", 0 },
-	{ "root", OPTION_ROOT, "DIR", OPTION_HIDDEN, "Look for /sys, /proc and /dev in DIR", 0 },
+static const struct option long_options[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "compact", no_argument, NULL, 'c' },
+	{ "resync", no_argument, NULL, 'r' },
+	{ "checkpoint", no_argument, NULL, 'k' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "interval", required_argument, NULL, 'i' },
+	{ "count", required_argument, NULL, 'n' },
+	{ "seconds", required_argument, NULL, 's' },
+	{ "root", required_argument, NULL, OPTION_ROOT },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
 	{ 0 }
 };
+
+#define SHORT_OPTIONS ":jt:crkqi:n:s:hV"
+
+static const char help[] =
+	"Usage: page-reporting COMMAND [OPTION...]\n"
+	"See and steer free page reporting from within the guest.\n"
+	"\n"
+	"Commands:\n"
+	"  status    the device, the knobs, the counters, and why memory is not reported\n"
+	"  flush     report all that is free, and return when the host has it\n"
+	"  watch     a line of figures every second\n"
+	"  doctor    is all well, and if not, what to do\n"
+	"  residual  what the guest still holds, and why\n"
+	"\n"
+	"Options:\n"
+	"  -j, --json         status, residual: print JSON, in bytes\n"
+	"  -t, --timeout=MS   flush: wait no longer than this, in milliseconds (10000)\n"
+	"  -c, --compact      flush: make free memory whole first\n"
+	"  -k, --checkpoint   flush: write the journals of ext4 file systems back first\n"
+	"  -r, --resync       flush: report also what the host is thought to have\n"
+	"  -q, --quiet        flush: say nothing when all went well\n"
+	"  -i, --interval=MS  watch: time between two lines (1000)\n"
+	"  -n, --count=N      watch: end after N lines\n"
+	"  -s, --seconds=N    doctor: how long to look (3)\n"
+	"  -h, --help         this text\n"
+	"  -V, --version      the version\n"
+	"\n"
+	"Exit status: 0 done, 1 failed or something is wrong, 2 usage, 3 out of time,\n"
+	"4 no device, 5 paused, 6 no permission, 7 a kernel without it, 8 some memory was\n"
+	"passed over.  See page-reporting(8).\n";
 
 struct arguments {
 	struct options options;
@@ -103,9 +138,8 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state)
+static void parse_option(struct arguments *arguments, int key, const char *arg)
 {
-	struct arguments *arguments = state->input;
 	struct options *options = &arguments->options;
 
 	switch (key) {
@@ -117,6 +151,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'c':
 		options->compact = true;
+		break;
+	case 'r':
+		options->resync = true;
+		break;
+	case 'k':
+		options->checkpoint = true;
 		break;
 	case 't':
 		options->timeout_ms = number("--timeout", arg, 1, FLUSH_MS_MAX);
@@ -133,39 +173,40 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPTION_ROOT:
 		sysfile_set_root(arg);
 		break;
-	case ARGP_KEY_ARG:
-		if (arguments->command)
-			usage("one command at a time, not \"%s\" as well", arg);
-		arguments->command = find(arg);
-		if (!arguments->command)
-			usage("there is no command \"%s\"", arg);
-		return 0;
-	case ARGP_KEY_END:
-		finish(arguments);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
 	}
 	see(arguments, key);
-	return 0;
 }
 
-static const struct argp argp = {
-	.options = option_list,
-	.parser = parse,
-	.args_doc = "COMMAND",
-	.doc = "See and steer free page reporting from within the guest.\v"
-	       "Commands:\n"
-	       "  status    the device, the knobs, the counters, and why memory is not reported\n"
-	       "  flush     report all that is free, and return when the host has it\n"
-	       "  watch     a line of figures every second\n"
-	       "  doctor    is all well, and if not, what to do\n"
-	       "  residual  what the guest still holds, and why\n"
-	       "\n"
-	       "Exit status: 0 done, 1 failed or something is wrong, 2 usage, 3 out of time, "
-	       "4 no device, 5 paused, 6 no permission, 7 a kernel without it.  "
-	       "See page-reporting(8).\n",
-};
+/* Options may stand before the command and after it. */
+static void parse(struct arguments *arguments, int argc, char **argv)
+{
+	int key;
+
+	while ((key = getopt_long(argc, argv, SHORT_OPTIONS, long_options, NULL)) != -1) {
+		/* "-?" was another name of it; getopt says '?' of what it does not know. */
+		if (key == 'h' || (key == '?' && optopt == '?')) {
+			fputs(help, stdout);
+			exit(STATUS_OK);
+		}
+		if (key == '?')
+			usage("there is no option \"%s\"", argv[optind - 1]);
+		if (key == ':')
+			usage("option \"%s\" needs a value", argv[optind - 1]);
+		if (key == 'V') {
+			puts(VERSION);
+			exit(STATUS_OK);
+		}
+		parse_option(arguments, key, optarg);
+	}
+	for (; optind < argc; optind++) {
+		if (arguments->command)
+			usage("one command at a time, not \"%s\" as well", argv[optind]);
+		arguments->command = find(argv[optind]);
+		if (!arguments->command)
+			usage("there is no command \"%s\"", argv[optind]);
+	}
+	finish(arguments);
+}
 
 int main(int argc, char **argv)
 {
@@ -174,8 +215,7 @@ int main(int argc, char **argv)
 	};
 	enum exit_status status;
 
-	argp_err_exit_status = STATUS_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	parse(&arguments, argc, argv);
 	status = arguments.command->run(&arguments.options);
 	if (fflush(stdout) || ferror(stdout)) {
 		perror("page-reporting: cannot write");

@@ -3,8 +3,8 @@
  * Reads /proc/meminfo, buddyinfo and zoneinfo.  Lines that make no sense are left
  * out; they are of no harm to the others.
  *
- * Not /proc/pagetypeinfo, which knows the reserves better: it walks free lists
- * with interrupts off, and a tool that looks must not disturb.
+ * Not /proc/pagetypeinfo, which knows the reserve for atomic allocations: it walks
+ * free lists with interrupts off, and a tool that looks must not disturb.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -125,11 +125,27 @@ static void buddyinfo_line(char *line, void *arg)
 	reader->memory->blocks_known = true;
 }
 
+/* The largest of numbers with commas between them. */
+static uint64_t largest(const char *list)
+{
+	uint64_t n, most = 0;
+	int len = 0;
+
+	while (sscanf(list, " %" SCNu64 "%n", &n, &len) == 1) {
+		if (n > most)
+			most = n;
+		list += len;
+		list += strspn(list, ",");
+	}
+	return most;
+}
+
 static void zoneinfo_line(char *line, void *arg)
 {
 	struct reader *reader = arg;
 	const char *rest;
 	uint64_t n;
+	int len = 0;
 
 	if (line[0] == 'N') {
 		reader->zone = zone_of(reader->memory, line, &rest);
@@ -142,7 +158,9 @@ static void zoneinfo_line(char *line, void *arg)
 	else if (sscanf(line, " high %" SCNu64, &n) == 1)
 		reader->zone->high = number_of(mul_sat(n, reader->page_size));
 	else if (sscanf(line, " nr_free_cma %" SCNu64, &n) == 1)
-		reader->zone->reserved = mul_sat(n, reader->page_size);
+		reader->zone->cma = mul_sat(n, reader->page_size);
+	else if (sscanf(line, " protection: (%n", &len) == 0 && len)
+		reader->zone->reserve = mul_sat(largest(line + len), reader->page_size);
 	else if (sscanf(line, " count: %" SCNu64, &n) == 1)
 		reader->zone->per_cpu = add_sat(reader->zone->per_cpu,
 						mul_sat(n, reader->page_size));
@@ -170,12 +188,10 @@ void memory_read(struct memory *memory, uint64_t granule, uint64_t page_size)
 	read_lines("/proc/meminfo", meminfo_line, memory);
 
 	for (i = 0; i < memory->nr_zones; i++) {
-		struct zone *zone = &memory->zone[i];
+		const struct zone *zone = &memory->zone[i];
 
-		zone->reserved = min_u64(zone->reserved, zone->whole);
 		memory->small = add_sat(memory->small, zone->small);
 		memory->whole = add_sat(memory->whole, zone->whole);
-		memory->reserved = add_sat(memory->reserved, zone->reserved);
 		memory->per_cpu = add_sat(memory->per_cpu, zone->per_cpu);
 	}
 }

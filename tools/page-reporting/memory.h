@@ -33,9 +33,10 @@ struct zone {
 	char name[16];
 	uint64_t small;		/* free in blocks smaller than a granule */
 	uint64_t whole;		/* and in larger ones */
-	uint64_t reserved;	/* of "whole": of CMA areas */
 	struct number free;
 	struct number high;	/* the high watermark */
+	uint64_t cma;		/* of "free": in areas for contiguous allocation */
+	uint64_t reserve;	/* kept from allocations that another zone can serve */
 	uint64_t per_cpu;	/* free, on lists of the CPUs */
 };
 
@@ -46,7 +47,6 @@ struct memory {
 	struct zone zone[MAX_ZONES];
 	uint64_t small;		/* sums over zones */
 	uint64_t whole;
-	uint64_t reserved;
 	uint64_t per_cpu;
 };
 

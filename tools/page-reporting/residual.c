@@ -29,7 +29,6 @@ const struct part_info part_info[NR_PARTS] = {
 	[PART_FREE_SMALL] = { "free_too_small", "free, too small",
 			      "in pieces, whose neighbours are in use" },
 	[PART_FREE_PER_CPU] = { "free_per_cpu", "free, on CPUs' lists", "kept for the next allocation" },
-	[PART_FREE_RESERVED] = { "free_reserved", "free, reserved", "of CMA areas, never reported" },
 	[PART_IN_FLIGHT] = { "in_flight", "free, in flight", "the host has not answered yet" },
 	[PART_NOT_YET] = { "free_not_yet", "free, not yet", "page-reporting status tells what it waits for" },
 };
@@ -81,8 +80,7 @@ bool residual_make(const struct snapshot *shot, struct residual *residual)
 	residual->reported = shot->reported;
 	residual->reported.n = min_u64(residual->reported.n, whole);
 	whole -= residual->reported.n;
-	part[PART_FREE_RESERVED] = min_u64(memory->reserved, whole);
-	part[PART_NOT_YET] = whole - part[PART_FREE_RESERVED];
+	part[PART_NOT_YET] = whole;
 	/* These two are not in MemFree. */
 	part[PART_FREE_PER_CPU] = memory->per_cpu;
 	part[PART_IN_FLIGHT] = shot->engine.counter[IN_FLIGHT_BYTES].n;
@@ -94,6 +92,8 @@ bool residual_make(const struct snapshot *shot, struct residual *residual)
 	}
 	part[PART_OTHER] = sub_floor(residual->held, sum);
 	residual->twice = sub_floor(sum, residual->held);
+	residual->blocked = shot->engine.counter[BLOCKED_BYTES];
+	residual->blocked.n = min_u64(residual->blocked.n, part[PART_FREE_SMALL]);
 	return true;
 }
 
@@ -114,10 +114,15 @@ static void print_text(const struct residual *residual)
 	       residual->reported.known ? "free here and reported" :
 	       "this kernel does not tell what it has reported");
 	printf("%-21s %10s\n", "the guest holds", human_bytes(text, residual->held));
-	for (i = 0; i < NR_PARTS; i++)
+	for (i = 0; i < NR_PARTS; i++) {
 		if (residual->part[i])
 			printf("  %-19s %10s  %s\n", part_info[i].label,
 			       human_bytes(text, residual->part[i]), why(residual, i));
+		if (i == PART_FREE_SMALL && residual->blocked.n)
+			printf("  %-19s %10s  %s\n", "  of that blocked",
+			       human_bytes(text, residual->blocked.n),
+			       "in units that cannot be emptied; page-reporting doctor tells why");
+	}
 	if (residual->twice)
 		printf("  %-19s %10s  %s\n", "counted twice", human_bytes(text, residual->twice),
 		       "above, in two lines");
@@ -136,6 +141,7 @@ static void print_json(const struct residual *residual)
 		json_u64(part_info[i].name, residual->part[i]);
 	json_close('}');
 	json_u64("counted_twice_bytes", residual->twice);
+	json_number("blocked_bytes", residual->blocked);
 	json_close('}');
 }
 

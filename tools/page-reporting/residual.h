@@ -19,7 +19,6 @@ enum part {
 	PART_OTHER,
 	PART_FREE_SMALL,
 	PART_FREE_PER_CPU,
-	PART_FREE_RESERVED,
 	PART_IN_FLIGHT,
 	PART_NOT_YET,
 	NR_PARTS
@@ -40,6 +39,7 @@ struct residual {
 	uint64_t held;			/* total less reported */
 	uint64_t part[NR_PARTS];
 	uint64_t twice;			/* counted in two parts */
+	struct number blocked;		/* of what is too small: in units that cannot be emptied */
 };
 
 bool residual_make(const struct snapshot *shot, struct residual *residual);

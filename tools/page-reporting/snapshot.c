@@ -24,7 +24,7 @@ void snapshot_update(struct snapshot *shot)
 		return;
 	/* The files were not read at the same moment. */
 	shot->reported.n = min_u64(shot->reported.n, memory->whole);
-	shot->waiting = number_of(sub_floor(memory->whole - shot->reported.n, memory->reserved));
+	shot->waiting = number_of(memory->whole - shot->reported.n);
 }
 
 void snapshot_read(struct snapshot *shot)

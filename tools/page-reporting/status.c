@@ -78,7 +78,7 @@ static void print_knobs(const struct snapshot *shot)
 	printf("%-15s%s\n", "delay", human(text, UNIT_US, delay));
 	printf("%-15s%s\n", "threshold", human(text, UNIT_BYTES, engine->threshold_bytes));
 	printf("%-15s%s\n", "evacuation", !engine->evacuate.known ? "not in this kernel" :
-	       engine->evacuate.n ? "when idle" : "off");
+	       engine->evacuate.n ? "on" : "off");
 	printf("%-15s%s\n", "paused", !engine->pause.known ? "?" : engine->pause.n ? "yes" : "no");
 }
 
@@ -89,11 +89,11 @@ static void print_counters(const struct engine *engine)
 
 	for (i = 0; i < NR_COUNTERS; i++)
 		if (engine->present[i])
-			printf("  %-21s %12s  %s\n", counter_info[i].name,
+			printf("  %-23s %12s  %s\n", counter_info[i].name,
 			       human(text, unit_of_name(counter_info[i].name), engine->counter[i]),
 			       counter_info[i].meaning);
 	for (i = 0; i < engine->nr_extra; i++)
-		printf("  %-21s %12s\n", engine->extra[i].name,
+		printf("  %-23s %12s\n", engine->extra[i].name,
 		       human(text, unit_of_name(engine->extra[i].name), engine->extra[i].value));
 }
 

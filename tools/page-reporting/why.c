@@ -74,11 +74,18 @@ static void device_reasons(const struct snapshot *shot, struct reasons *reasons)
 	}
 }
 
-/* The rule of the kernel: less than four granules above the high watermark. */
+/*
+ * The rule of the kernel: of what ordinary allocations can use, less than two
+ * granules lie above the high watermark and the reserve, of which no more than half
+ * of that counts.
+ */
 bool zone_is_tight(const struct zone *zone, uint64_t granule)
 {
+	uint64_t usable = sub_floor(zone->free.n, zone->cma);
+	uint64_t kept = add_sat(zone->high.n, min_u64(zone->reserve, usable / 2));
+
 	return zone->free.known && zone->high.known &&
-	       sub_floor(zone->free.n, zone->high.n) < mul_sat(4, granule);
+	       sub_floor(usable, kept) < mul_sat(2, granule);
 }
 
 static void tight_zones(const struct snapshot *shot, struct reasons *reasons)
@@ -89,9 +96,13 @@ static void tight_zones(const struct snapshot *shot, struct reasons *reasons)
 		const struct zone *zone = &shot->memory.zone[i];
 		char free[HUMAN_SIZE], high[HUMAN_SIZE];
 
-		if (zone->whole && zone_is_tight(zone, shot->granule))
-			add(reasons, "tight", false, number_of(zone->whole),
-			    "zone %s of node %u is short of memory: %s free, high watermark %s",
+		/* What of it the host has already is not known by zone. */
+		struct number left = { .known = shot->waiting.known,
+				       .n = min_u64(zone->whole, shot->waiting.n) };
+
+		if (left.n && zone_is_tight(zone, shot->granule))
+			add(reasons, "tight", false, left,
+			    "zone %s of node %u is short of memory: %s free, high watermark %s (vm.min_free_kbytes)",
 			    zone->name, zone->node, human(free, UNIT_BYTES, zone->free),
 			    human(high, UNIT_BYTES, zone->high));
 	}
@@ -114,10 +125,9 @@ static void waiting(const struct snapshot *shot, struct reasons *reasons)
 	human(delay, UNIT_US, (struct number){ .known = engine->delay_ms.known,
 					       .n = mul_sat(engine->delay_ms.n, 1000) });
 	if (soon->known && soon->n)
-		add(reasons, "young-or-hot", false, shot->waiting,
-		    "not free for vm.page_reporting_delay_ms (%s) yet, or hot: %" PRIu64
-		    " granules were needed again within 5 s of a report, and as much waits longer",
-		    delay, soon->n);
+		add(reasons, "young", false, shot->waiting,
+		    "not free for vm.page_reporting_delay_ms (%s) yet, or for up to 16 times that while reported memory is needed again soon (%" PRIu64
+		    " granules so far)", delay, soon->n);
 	else
 		add(reasons, "young", false, shot->waiting,
 		    "not free for vm.page_reporting_delay_ms (%s) yet", delay);
@@ -140,9 +150,6 @@ static void partly(const struct snapshot *shot, struct reasons *reasons)
 	if (memory->per_cpu)
 		add(reasons, "per-cpu", false, number_of(memory->per_cpu),
 		    "free on lists of the CPUs, kept for the next allocation");
-	if (memory->reserved)
-		add(reasons, "reserved", false, number_of(memory->reserved),
-		    "free in CMA areas, which are not reported");
 }
 
 void why_not(const struct snapshot *shot, struct reasons *reasons)

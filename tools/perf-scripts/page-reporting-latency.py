@@ -2,17 +2,21 @@
 """How long memory was free before it was reported, and how long the host took for it.
 
 Free to report is told by size, for every MiB counts the same: from the free to the
-request.  Most of it is vm.page_reporting_delay_ms, and more for memory that was in
-use again soon after an earlier report.  Ages have the kernel's timer tick as their
-step.  What lay free on per-CPU lists counts as freed one delay before it was taken
-from there.
+request.  Most of it is vm.page_reporting_delay_ms, and more while reported memory is
+needed again soon, for then the kernel waits longer.  Ages have the kernel's timer tick
+as their step.  What lay free on per-CPU lists counts as freed when it left them.
 
 Report to acknowledgement is told by request: from the request to the host's answer.
 So long its memory was missing to the guest.
 """
 
+import errno
+
 from pagereporting import figures as fig
 from pagereporting import report
+
+ERRORS = {0: "done", errno.EAGAIN: "passed memory over", errno.ETIMEDOUT: "out of time",
+          errno.EBUSY: "paused", errno.ENODEV: "no device"}
 
 
 class Latency(report.Report):
@@ -74,7 +78,7 @@ class Latency(report.Report):
         if figures["flushes"]:
             lines += ["", "Flushes", *fig.table(
                 [[f"number {flush['generation']}", fig.duration(flush["duration_us"] / 1000),
-                  f"error {flush['errno']}" if flush["errno"] else "done"]
+                  ERRORS.get(flush["errno"], f"error {flush['errno']}")]
                  for flush in figures["flushes"]])]
         return lines
 

@@ -38,6 +38,7 @@ class Map(report.Report):
         super().__init__(options)
         self.events = []  # (seconds, what, first page frame, pages, age in seconds)
         self.evacuated = self.moved = 0
+        self.left = {}  # units that did not become whole, by reason
 
     @classmethod
     def add_options(cls, parser):
@@ -62,7 +63,11 @@ class Map(report.Report):
             self.events.append((time, "in_use", fields["pfn"], 0, 0.0))
 
     def on_page_reporting_evacuate(self, _time, fields):
-        self.evacuated += fields["whole"]
+        left = self.evacuation_left(fields)
+        if left:
+            self.left[left] = self.left.get(left, 0) + 1
+        else:
+            self.evacuated += 1
         self.moved += fields["moved"]
 
     def figures(self):
@@ -87,6 +92,7 @@ class Map(report.Report):
                 "at_end": {f"{name}_bytes": history.pages(state) * page
                            for state, name in STATES.items()},
                 "evacuated_units": self.evacuated, "moved_pages": self.moved,
+                "left_units": dict(sorted(self.left.items())),
                 "addresses": [places.address(int(column * width)) for column in range(columns)],
                 "end_address": places.address(places.pages - 1) + page,
                 "rows": [{"seconds": history.begin + number * length,
@@ -109,9 +115,12 @@ class Map(report.Report):
             + [[f"{row['seconds']:.1f}", f"|{row['cells']}|",
                 *(f"{row[f'{name}_bytes'] / 2**20:.0f} MiB" for name in STATES.values())]
                for row in figures["rows"]])
-        if figures["evacuated_units"] or figures["moved_pages"]:
+        if figures["evacuated_units"] or figures["left_units"]:
+            left = ", ".join(f"{reason} {number}" for reason, number
+                             in figures["left_units"].items())
             lines += ["", f"Evacuation made {fig.count(figures['evacuated_units'], 'unit')} whole "
-                          f"and moved {fig.count(figures['moved_pages'], 'page')}."]
+                          f"and moved {fig.count(figures['moved_pages'], 'page')}."
+                          + (f"  Units left: {left}." if left else "")]
         return lines
 
     def draw(self, _figures, pyplot):

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""What the guest allocated again after its report: how soon, how hot, where.
+"""What the guest allocated again after its report: how soon, and where.
 
 Memory that comes back soon was reported for nothing: the host dropped it and had to
-provide it anew.  Then as much of what becomes free next is hotter, and stays free
-longer before its report.  "Soon" is when as much, here or elsewhere, was reported
-within the last 5 seconds, as for the counter reused_soon.  Ages are of the very
-granule.
+provide it anew.  Where a good part of it does, the kernel lets memory stay free longer
+before its report: the delay, as the passes used it.  "Soon" is when as much, here or
+elsewhere, was reported within the last 5 seconds, as for the counter reused_soon.  Ages
+are of the very granule.
 
 Granules are counted, the units of 2 MiB (or as vm.page_reporting_order says) in
 which memory is reported; one page of a granule allocated is a refault of it.
@@ -24,15 +24,19 @@ class Refaults(report.Report):
 
     def __init__(self, options):
         super().__init__(options)
-        self.reuses = []  # (seconds, pfn, order, age in ms, heat, soon)
+        self.reuses = []  # (seconds, pfn, order, age in ms, soon)
         self.reports = []  # (seconds, bytes)
+        self.delays = []  # (seconds, ms)
 
     def on_page_reporting_element(self, time, fields):
         self.reports.append((time, fields["nr_pages"] * self.options.page_size))
 
+    def on_page_reporting_pass_end(self, time, fields):
+        self.delays.append((time, fields["delay_ms"]))
+
     def on_page_reporting_reuse(self, time, fields):
         self.reuses.append((time, fields["pfn"], fields["order"], fields["age_ms"],
-                            fields["heat"], fields["soon"]))
+                            fields["soon"]))
 
     def _bytes(self, order):
         return self.options.page_size << order
@@ -46,8 +50,8 @@ class Refaults(report.Report):
 
     def _counts(self, reuses):
         return {"granules": len(reuses),
-                "soon": sum(bool(soon) for _, _, _, _, _, soon in reuses),
-                "bytes": sum(self._bytes(order) for _, _, order, _, _, _ in reuses)}
+                "soon": sum(bool(soon) for _, _, _, _, soon in reuses),
+                "bytes": sum(self._bytes(order) for _, _, order, _, _ in reuses)}
 
     def _over_time(self):
         length = max(self.end / ROWS, 0.1)
@@ -55,13 +59,12 @@ class Refaults(report.Report):
         for number in range(int(self.end / length) + 1):
             begin = number * length
             inside = [r for r in self.reuses if begin <= r[0] < begin + length]
-            heats = [heat for _, _, _, _, heat, _ in inside]
             rows.append({"seconds": begin,
                          "reported_bytes": sum(size for time, size in self.reports
                                                if begin <= time < begin + length),
                          **self._counts(inside),
-                         "mean_heat": sum(heats) / len(heats) if heats else None,
-                         "max_heat": max(heats, default=None)})
+                         "delay_ms": max((ms for time, ms in self.delays
+                                          if begin <= time < begin + length), default=None)})
         return rows
 
     def figures(self):
@@ -70,11 +73,11 @@ class Refaults(report.Report):
         return {"seconds": self.end,
                 "reported_bytes": sum(size for _, size in self.reports),
                 **self._counts(self.reuses),
-                "within_ms": [[limit, sum(age < limit for _, _, _, age, _, _ in self.reuses)]
+                "within_ms": [[limit, sum(age < limit for _, _, _, age, _ in self.reuses)]
                               for limit in STEPS_MS],
-                "age_ms": fig.distribution([(age, 1) for _, _, _, age, _, _ in self.reuses]),
+                "age_ms": fig.distribution([(age, 1) for _, _, _, age, _ in self.reuses]),
                 "by_order": self._by(lambda r: r[2]),
-                "by_heat": self._by(lambda r: r[4]),
+                "delay_ms": [[time, ms] for time, ms in self.delays],
                 "over_time": self._over_time(),
                 "places": places[:PLACES]}
 
@@ -88,18 +91,15 @@ class Refaults(report.Report):
         lines += [f"{figures['soon']} of them soon, {fig.share(figures['soon'], total):.0f} %",
                   "", "Time from report to refault", fig.summary(figures["age_ms"], fig.duration),
                   *fig.histogram_lines(figures["age_ms"]["histogram"], fig.duration, str)]
-        for title, name in (("By order of the granule", "by_order"),
-                            ("By heat when it came back", "by_heat")):
-            lines += ["", title, *fig.table(
-                [["", "granules", "size", "soon"]]
-                + [[row["key"], row["granules"], fig.size(row["bytes"]), row["soon"]]
-                   for row in figures[name]])]
-        lines += ["", "Over time (heat: mean and highest of what came back)", *fig.table(
-            [["seconds", "reported", "came back", "soon", "heat", "", ""]]
+        lines += ["", "By order of the granule", *fig.table(
+            [["", "granules", "size", "soon"]]
+            + [[row["key"], row["granules"], fig.size(row["bytes"]), row["soon"]]
+               for row in figures["by_order"]])]
+        lines += ["", "Over time (delay: the longest with which a pass looked)", *fig.table(
+            [["seconds", "reported", "came back", "soon", "delay", ""]]
             + [[f"{row['seconds']:.1f}", fig.size(row["reported_bytes"]),
                 fig.size(row["bytes"]), row["soon"],
-                f"{row['mean_heat']:.1f}" if row["granules"] else "",
-                row["max_heat"] if row["granules"] else "",
+                "" if row["delay_ms"] is None else fig.duration(row["delay_ms"]),
                 fig.bar(row["soon"], max(r["soon"] for r in figures["over_time"]) or 1)]
                for row in figures["over_time"]])]
         lines += ["", f"Where ({fig.size(REGION)} each), most of what came back soon first",
@@ -125,17 +125,13 @@ class Refaults(report.Report):
         upper.set_ylabel("MiB")
         upper.set_title("Reported, and allocated after its report", loc="left")
         upper.legend(framealpha=1)
-        hot = [(x, row) for x, row in zip(at, rows) if row["granules"]]
-        lower.plot([x for x, _ in hot], [row["max_heat"] for _, row in hot], "o--", color=RED,
-                   label="highest")
-        lower.plot([x for x, _ in hot], [row["mean_heat"] for _, row in hot], "o-", color=BLUE,
-                   label="mean")
-        lower.set_ylim(-0.2, 4.2)
-        lower.set_ylabel("heat (0 to 4)")
+        if figures["delay_ms"]:
+            times, delays = zip(*figures["delay_ms"])
+            lower.step(times, delays, where="post", color=BLUE)
+        lower.set_ylim(bottom=0)
+        lower.set_ylabel("ms")
         lower.set_xlabel("seconds")
-        lower.set_title("Heat of what came back", loc="left")
-        if hot:
-            lower.legend(framealpha=1)
+        lower.set_title("How long memory stays free before its report", loc="left")
         return figure
 
 

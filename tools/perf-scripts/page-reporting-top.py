@@ -23,9 +23,10 @@ class Counts:
         self.seconds = 0.0
         self.passes = self.requests = self.errors = self.elements = self.bytes = 0
         self.latency_us = self.longest_us = 0
-        self.reused = self.soon = self.heat = 0
+        self.reused = self.soon = 0
         self.evacuated = self.moved = self.flushes = 0
         self.skips = {}
+        self.left = {}  # units that evacuation left, by reason
 
     def figures(self):
         """As for JSON."""
@@ -34,8 +35,8 @@ class Counts:
                 "mean_latency_us": self.latency_us / self.requests if self.requests else None,
                 "max_latency_us": self.longest_us if self.requests else None,
                 "reused": self.reused, "reused_soon": self.soon,
-                "mean_heat": self.heat / self.reused if self.reused else None,
                 "evacuated": self.evacuated, "moved_pages": self.moved,
+                "left": dict(sorted(self.left.items())),
                 "flushes": self.flushes, "skipped": dict(sorted(self.skips.items()))}
 
 
@@ -46,7 +47,7 @@ class Top(report.Report):
         self.now, self.all = Counts(), Counts()
         self.shown_at = 0.0
         self.screens = 0
-        self.dirty = self.next_ms = None
+        self.dirty = self.delay_ms = None
 
     @classmethod
     def add_options(cls, parser):
@@ -71,7 +72,7 @@ class Top(report.Report):
 
     def on_page_reporting_pass_end(self, _time, fields):
         self.dirty = fields["dirty"] * self.options.page_size
-        self.next_ms = fields["next_ms"]
+        self.delay_ms = fields["delay_ms"]
         for counts in self._both():
             counts.passes += 1
 
@@ -90,11 +91,14 @@ class Top(report.Report):
         for counts in self._both():
             counts.reused += 1
             counts.soon += fields["soon"]
-            counts.heat += fields["heat"]
 
     def on_page_reporting_evacuate(self, _time, fields):
+        left = self.evacuation_left(fields)
         for counts in self._both():
-            counts.evacuated += fields["whole"]
+            if left:
+                counts.left[left] = counts.left.get(left, 0) + 1
+            else:
+                counts.evacuated += 1
             counts.moved += fields["moved"]
 
     def on_page_reporting_flush(self, _time, _fields):
@@ -135,7 +139,7 @@ class Top(report.Report):
             self._show(rest)
 
     def figures(self):
-        return {"at": self.shown_at, "dirty_bytes": self.dirty, "next_pass_ms": self.next_ms,
+        return {"at": self.shown_at, "dirty_bytes": self.dirty, "delay_ms": self.delay_ms,
                 "interval": self.now.figures(), "total": self.all.figures()}
 
     def text(self, figures):
@@ -156,17 +160,18 @@ class Top(report.Report):
         add("  longest", lambda c: _latency(c["max_latency_us"]))
         add("granules reused", lambda c: c["reused"])
         add("  soon", lambda c: c["reused_soon"])
-        add("  mean heat", lambda c: "-" if c["mean_heat"] is None else f"{c['mean_heat']:.1f}")
         for reason in total["skipped"]:
             add(f"skipped, {reason}", lambda c, key=reason: c["skipped"].get(key, 0))
         add("units evacuated", lambda c: c["evacuated"])
         add("  pages moved", lambda c: c["moved_pages"])
+        for reason in total["left"]:
+            add(f"  left, {reason}", lambda c, key=reason: c["left"].get(key, 0))
         add("flushes", lambda c: c["flushes"])
         lines = ["Free page reporting", "", *fig.table(rows, left=(0,))]
         if figures["dirty_bytes"] is not None:
             lines += ["", f"  {fig.size(figures['dirty_bytes'])} waited after the last pass"
-                      + (f"; the next is due in {fig.duration(figures['next_pass_ms'])}"
-                         if figures["next_pass_ms"] not in (None, -1) else "")]
+                      + (f"; the delay is {fig.duration(figures['delay_ms'])}"
+                         if figures["delay_ms"] is not None else "")]
         return lines + [""]
 
 

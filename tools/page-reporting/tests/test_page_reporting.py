@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -11,7 +12,7 @@ from tree import (COUNTERS, DEVICE, HYPERV, KIB, MIB, PIECES, SYSCTLS, VALUES, W
                   Tree)
 
 TOOL = os.environ["PAGE_REPORTING"]
-OK, FAILED, USAGE, TIMEOUT, NO_DEVICE, PAUSED, PERMISSION, UNSUPPORTED = range(8)
+OK, FAILED, USAGE, TIMEOUT, NO_DEVICE, PAUSED, PERMISSION, UNSUPPORTED, PASSED_OVER = range(9)
 
 
 @pytest.fixture
@@ -61,7 +62,9 @@ def test_a_counter_of_a_newer_kernel(tree):
 
 
 def test_a_kernel_without_evacuation(tree):
-    for name in ("stranded_bytes", "evacuated", "evacuate_failed", "evacuate_moved_pages"):
+    for name in VALUES:
+        if not name.startswith(("stranded", "blocked", "evacuate")):
+            continue
         tree.remove(f"{COUNTERS}/{name}")
     tree.remove(SYSCTLS + "evacuate")
     told = run(tree, "status", "--json").json
@@ -93,14 +96,15 @@ def test_nothing_is_wrong(tree):
     assert "the host has all that is free" in run(tree, "status").out
 
 
-def test_waiting_is_young_or_hot(tree):
+def test_waiting_is_young(tree):
     found = codes(tree)
     assert found["young"]["bytes"] == WHOLE - 600 * MIB
     assert found["too-small"]["bytes"] == PIECES
     assert found["per-cpu"]["bytes"] == 2 * MIB
+    assert "16 times" not in found["young"]["text"]
     tree.counter("reused_soon", 55)
-    found = codes(tree)
-    assert "young" not in found and "55 granules" in found["young-or-hot"]["text"]
+    text = codes(tree)["young"]["text"]
+    assert "55 granules" in text and "16 times" in text
 
 
 def test_too_little_to_wake_for(tree):
@@ -113,12 +117,34 @@ def test_in_flight(tree):
     assert codes(tree)["in-flight"]["bytes"] == 4 * MIB
 
 
-@pytest.mark.parametrize("spare, tight", [(4, False), (3, True), (-10, True)])
+@pytest.mark.parametrize("spare, tight", [(2, False), (1, True), (-10, True)])
 def test_tight_zone(tree, spare, tight):
-    """The kernel's rule: less than four granules of 512 pages above the high watermark."""
+    """The kernel's rule: less than two granules of 512 pages above the high watermark."""
     tree.put("proc/zoneinfo", ZONEINFO.replace("181504", str(1500 + 512 * spare if spare > 0
                                                              else 1490)))
     assert ("tight" in codes(tree)) == tight
+
+
+@pytest.mark.parametrize("reserve, cma, tight", [
+    (0, 0, False),
+    (2000, 0, True),             # what allocations for a higher zone must leave
+    (10**9, 0, False),           # but no more than half of what is free
+    (0, 12000, True),            # memory that only movable allocations can use
+])
+def test_what_a_zone_cannot_spare(tree, reserve, cma, tight):
+    free = 14000 if reserve < 10**9 else 28000
+    free = 4000 if reserve == 2000 else free
+    tree.put("proc/zoneinfo", ZONEINFO.replace("181504", str(free))
+             .replace("protection: (0, 0, 0)", f"protection: (0, 0, {reserve})")
+             .replace("nr_free_cma  0", f"nr_free_cma  {cma}"))
+    assert ("tight" in codes(tree)) == tight
+
+
+def test_a_tight_zone_that_the_host_has(tree):
+    """All that is whole is reported: there is nothing to be said."""
+    tree.put("proc/zoneinfo", ZONEINFO.replace("181504", "1490"))
+    tree.counter("reported_bytes", WHOLE)
+    assert "tight" not in codes(tree)
 
 
 def test_paused(tree):
@@ -193,12 +219,10 @@ def test_crash_kernel(tree):
     assert set(codes(tree)) == {"crash-kernel"}
 
 
-def test_cma_is_reserved(tree):
+def test_cma_is_reported_as_well(tree):
     tree.put("proc/zoneinfo", ZONEINFO.replace("nr_free_cma  0", "nr_free_cma  4096", 2)
              .replace("nr_free_cma  4096", "nr_free_cma  0", 1))
-    found = codes(tree)
-    assert found["reserved"]["bytes"] == 16 * MIB
-    assert found["young"]["bytes"] == WHOLE - 616 * MIB
+    assert codes(tree)["young"]["bytes"] == WHOLE - 600 * MIB
 
 
 def test_smaller_order(tree):
@@ -221,7 +245,8 @@ def test_hyperv(tree):
 
 
 @pytest.mark.parametrize("arguments, written", [
-    ([], "10000\n"), (["--timeout", "250"], "250\n"), (["-c", "-t", "7"], "7 1\n")])
+    ([], "10000 0\n"), (["--timeout", "250"], "250 0\n"), (["-c", "-t", "7"], "7 1\n"),
+    (["--resync"], "10000 2\n"), (["-rc", "-t7"], "7 3\n")])
 def test_flush_writes(tree, arguments, written):
     told = run(tree, "flush", *arguments)
     assert told.status == OK and "reported 0 in" in told.out
@@ -256,6 +281,44 @@ def test_flush_of_an_unprivileged_user(tree):
     else:
         told = run(tree, "flush")
     assert told.status == PERMISSION and "root" in told.err
+
+
+def mounts(tree, *rows):
+    tree.put("proc/self/mounts", "proc /proc proc rw 0 0\n" + "".join(
+        f"/dev/vd{n} {where} {kind} {options} 0 0\n"
+        for n, (where, kind, options) in enumerate(rows)))
+    for where, _, _ in rows:  # which answers as a kernel without checkpoints does
+        os.symlink("/sys", tree.path + where.replace("\\040", " "))
+
+
+def test_checkpoint_takes_ext4_only(tree):
+    mounts(tree, ("/a", "xfs", "rw,noatime"), ("/b", "ext4", "ro"), ("/c", "ext4", "ro,noatime"))
+    told = run(tree, "flush", "--checkpoint")
+    assert told.status == OK and "checkpoint of 0 of 0 file systems" in told.out
+
+
+def test_checkpoint_that_cannot_be_made(tree):
+    """The flush is made all the same, and the status says so."""
+    mounts(tree, ("/with\\040blank", "ext4", "rw,relatime"), ("/same", "ext4", "rw"))
+    told = run(tree, "flush", "-k")
+    assert told.status == FAILED and "reported 0 in" in told.out
+    assert "checkpoint of 0 of 1 file systems" in told.out  # one device, two mount points
+    assert told.err.count("\n") == 1 and "/with blank: this kernel's ext4 cannot" in told.err
+
+
+def test_checkpoint_of_what_has_gone(tree):
+    mounts(tree, ("/gone", "ext4", "rw"))
+    tree.remove("gone")
+    told = run(tree, "flush", "-kq")
+    assert told.status == FAILED and "No such file" in told.err and not told.out
+
+
+def test_checkpoint_on_an_upstream_kernel(tree):
+    tree.upstream()
+    mounts(tree, ("/a", "ext4", "rw"))
+    told = run(tree, "flush", "--checkpoint")
+    assert told.status == UNSUPPORTED and "checkpoint of 0 of 1" in told.out
+    assert "no flush" in told.err
 
 
 def test_flush_without_its_file(tree):
@@ -295,7 +358,8 @@ def test_doctor_names_the_trouble(tree, change, word):
 @pytest.mark.parametrize("change, word", [
     (lambda tree: tree.counter("stalls", 2), "stalls"),
     (lambda tree: tree.put(SYSCTLS + "delay_ms", 600000), "delay"),
-    (lambda tree: tree.put(SYSCTLS + "delay_ms", 0), "hot"),
+    (lambda tree: tree.put(SYSCTLS + "delay_ms", 0), "waiting"),
+    (lambda tree: tree.counter("last_flush_left_bytes", 3 * MIB), "flush: .*3.0 MiB"),
     (lambda tree: tree.counter("reused_soon", 300), "reuse"),
     (lambda tree: tree.device("0x0005", "000001"), "balloon"),
     (lambda tree: tree.put("proc/buddyinfo", "Node 0, zone DMA32 0 0 0 0 0 0 0 800 0 0 10"),
@@ -310,6 +374,37 @@ def test_doctor_notes(tree, change, word):
     change(tree)
     told = run(tree, "doctor", "--seconds", "0")
     assert told.status == OK and re.search(rf"^note +{word}", told.out, re.M), told.out
+
+
+@pytest.mark.parametrize("counter, word", [
+    ("unmovable", "kernel"), ("metadata", "--checkpoint"), ("pinned", "references"),
+    ("locked", "I/O"), ("no_target", "no room"), ("raced", "quiet")])
+def test_doctor_tells_what_blocks_evacuation(tree, counter, word):
+    tree.put("proc/buddyinfo", "Node 0, zone DMA32 0 0 0 0 0 0 0 800 0 0 10")
+    assert "blocked" not in run(tree, "doctor", "-s0").out  # it is little
+    tree.counter("blocked_bytes", 64 * MIB)
+    tree.counter(f"evacuate_left_{counter}", 100)
+    told = run(tree, "doctor", "-s0").out
+    assert re.search(rf"^note +blocked: 64.0 MiB .*{counter}: .*{word}", told, re.M), told
+
+
+def stat_of(tree, ticks, policy=1):
+    """A task in one of whose names is a parenthesis."""
+    fields = ["R", *["0"] * 10, str(ticks), "0", *["0"] * 23, "3", "50", str(policy), "0"]
+    tree.put("proc/77/task/78/stat", "78 (spin) 1 (x) " + " ".join(fields))
+
+
+@pytest.mark.parametrize("policy, ticks, found", [(1, 99, True), (2, 95, True), (0, 99, False),
+                                                  (1, 50, False)])
+def test_doctor_finds_a_task_that_never_sleeps(tree, policy, ticks, found):
+    stat_of(tree, 5000, policy)
+    process = subprocess.Popen([TOOL, "doctor", "-s1", "--root", tree.path],
+                               stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("ok")  # it has begun to look
+    time.sleep(0.3)
+    stat_of(tree, 5000 + ticks, policy)
+    told = process.communicate(timeout=30)[0]
+    assert ("real-time: task 78 (spin) 1 (x) never sleeps on CPU 3" in told) == found, told
 
 
 # --- residual -----------------------------------------------------------------------
@@ -334,6 +429,7 @@ def test_residual_sums_up(tree):
         "other": 1000 - 724 - 60 - 10 - 94 - 30 - 3 - 2 - 1 - 2}
     text = run(tree, "residual").out
     assert re.search(r"anonymous +60\.0 MiB", text) and "counted twice" not in text
+    assert told["blocked_bytes"] == 8 * MIB and re.search(r"of that blocked +8\.0 MiB", text)
 
 
 def test_residual_tells_what_is_counted_twice(tree):
@@ -375,6 +471,9 @@ def test_upstream(tree):
     assert told.status == OK and told.json["reported_bytes"] is None
     assert_sums(told.json)
     assert "does not tell" in run(tree, "residual").out
+    tree.put("proc/buddyinfo", "Node 0, zone DMA32 0 0 0 0 0 0 0 800 0 0 10")
+    told = run(tree, "doctor", "-s0")
+    assert told.status == UNSUPPORTED and "vm.compact_memory=1" in told.out
 
 
 def test_a_kernel_without_reporting(tree):
@@ -407,6 +506,13 @@ def files(tree):
                   if not os.path.islink(os.path.join(directory, name)))
 
 
+def kinds(tree):
+    """Files of each kind: of the counters, which are read alike, those that decide something."""
+    deciding = ("reported_bytes", "dirty_bytes", "in_flight_bytes", "reused_soon", "blocked_bytes")
+    return [name for name in files(tree)
+            if not name.startswith(COUNTERS) or name.endswith(tuple(f"/{n}" for n in deciding))]
+
+
 def run_all(tree):
     for command in (["status"], ["status", "--json"], ["residual"], ["residual", "--json"],
                     ["doctor", "-s0"], ["watch", "-n1"]):
@@ -427,14 +533,14 @@ def test_garbage_everywhere(tree, content):
 @pytest.mark.parametrize("content", [b"garbage\n", b"18446744073709551615\n"],
                          ids=("garbage", "huge"))
 def test_garbage_in_one_file(tmp_path, content):
-    for number, name in enumerate(files(Tree(tmp_path / "pattern"))):
+    for number, name in enumerate(kinds(Tree(tmp_path / "pattern"))):
         tree = Tree(tmp_path / str(number))
         tree.put(name, content)
         run_all(tree)
 
 
 def test_each_file_missing(tmp_path):
-    for number, name in enumerate(files(Tree(tmp_path / "pattern"))):
+    for number, name in enumerate(kinds(Tree(tmp_path / "pattern"))):
         tree = Tree(tmp_path / str(number))
         tree.remove(name)
         run_all(tree)
@@ -477,7 +583,8 @@ def test_a_counter_that_cannot_be_read(tree):
 
 @pytest.mark.parametrize("arguments", [
     ["dance"], ["status", "flush"], ["flush", "--json"], ["status", "-t", "5"],
-    ["watch", "--interval", "0"], ["doctor", "--seconds", "x"], ["--bad-option"]])
+    ["watch", "--interval", "0"], ["doctor", "--seconds", "x"], ["--bad-option"], ["-Z"],
+    ["flush", "--timeout"], ["status", "--json=1"], ["status", "-ck"], ["--", "flush", "watch"]])
 def test_bad_usage(tree, arguments):
     told = run(tree, *arguments)
     assert told.status == USAGE and told.err and not told.out
@@ -488,7 +595,7 @@ def test_no_command():
     assert told.status == USAGE and told.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("option", ["--help", "--usage", "--version"])
+@pytest.mark.parametrize("option", ["--help", "-h", "-?", "--version", "-V", "--he"])
 def test_help(option):
     told = Result(subprocess.run([TOOL, option], capture_output=True, text=True, check=False))
     assert told.status == 0 and "page-reporting" in told.out

@@ -15,8 +15,11 @@ VALUES = {
     "dirty_bytes": 140 * MIB, "in_flight_bytes": 0, "requests": 321, "elements": 1234,
     "reused": 400, "reused_soon": 0, "reused_avoidable": 7, "errors": 0, "stalls": 0,
     "tight": 3, "passes": 88, "drains": 4, "last_pass_us": 1500, "flushes": 2,
-    "last_flush_us": 2500000, "stranded_bytes": 24 * MIB, "evacuated": 11,
-    "evacuate_failed": 2, "evacuate_moved_pages": 999,
+    "last_flush_us": 2500000, "last_flush_left_bytes": 0, "resyncs": 1,
+    "stranded_bytes": 24 * MIB, "blocked_bytes": 8 * MIB, "evacuated": 11,
+    "evacuate_failed": 2, "evacuate_moved_pages": 999, "evacuate_cpu_us": 45000,
+    "evacuate_left_unmovable": 3, "evacuate_left_metadata": 0, "evacuate_left_pinned": 1,
+    "evacuate_left_locked": 0, "evacuate_left_no_target": 0, "evacuate_left_raced": 2,
 }
 MEMINFO = {
     "MemTotal": 1000, "MemFree": 724, "MemAvailable": 800, "Buffers": 4, "Cached": 100,
@@ -40,6 +43,7 @@ Node 0, zone      DMA
         low      82
         high     98
         managed  3840
+        protection: (0, 958, 958)
       nr_free_cma  0
   pagesets
     cpu: 0
@@ -52,6 +56,7 @@ Node 0, zone    DMA32
         low      1250
         high     1500
         managed  252160
+        protection: (0, 0, 0)
       nr_free_cma  0
   pagesets
     cpu: 0

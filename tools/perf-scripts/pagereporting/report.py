@@ -2,7 +2,7 @@
 
 perf runs a script in an interpreter of its own and calls functions of the main
 module by their names.  run() puts them there, so that a script is a subclass of
-Report and a call of run().
+Report and a call of run().  Run as a program of its own, a script reads text.
 """
 
 import argparse
@@ -56,6 +56,11 @@ class Report:
         """In a handler: the name of a value of one of its fields, such as a reason."""
         return self._names.get((self._event, field, value), str(value))
 
+    def evacuation_left(self, fields):
+        """Why evacuation has left a unit; None if it has become whole."""
+        left = self.named("left", fields["left"])
+        return None if left in ("nothing", "0") else left
+
     def figures(self):
         raise NotImplementedError
 
@@ -88,11 +93,16 @@ def parse(cls, description, arguments=None):
     name = _name()
     title, _, rest = description.partition("\n")
     parser = argparse.ArgumentParser(
-        prog=f"perf script report {name}", usage="%(prog)s [-i FILE] [-f] [options]",
+        prog=f"perf script report {name}", usage="%(prog)s [-i FILE] [-f] [options]\n"
+                                                 f"       {name}.py [options] TEXT",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=f"{title}\n{rest}",
         epilog=f"Record with: perf script record {name} COMMAND\n"
-               "-i FILE and -f are perf's: another file than perf.data, and one of another owner.")
+               "-i FILE and -f are perf's: another file than perf.data, and one of another owner.\n"
+               "TEXT is what perf script --ns prints of a recording, or the kernel's trace_pipe;\n"
+               "- is standard input.  For where perf has no Python.")
+    if not INSIDE_PERF:
+        parser.add_argument("text", metavar="TEXT", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="figures as JSON")
     if hasattr(cls, "draw"):
         parser.add_argument("--picture", metavar="FILE",
@@ -106,12 +116,33 @@ def parse(cls, description, arguments=None):
     return options
 
 
+def _read_text(report, path):
+    from . import text
+    if path is None:
+        sys.exit(f"{_name()}: perf runs this: perf script report {_name()}; where perf has no "
+                 f"Python: perf script --ns -i perf.data | {_name()}.py -")
+    try:
+        with sys.stdin.buffer if path == "-" else open(path, "rb") as stream:
+            lost = text.read(stream, report)
+        if lost:
+            print(f"{_name()}: {lost} events were lost: figures are too low", file=sys.stderr)
+        report.finish()
+        sys.stdout.flush()
+    except (text.TextError, OSError) as error:
+        sys.exit(f"{_name()}: {error}")
+    except BrokenPipeError:  # who reads has seen enough
+        os._exit(1)
+    except KeyboardInterrupt:
+        sys.exit(1)
+
+
 def run(cls, module):
     """Starts a script: module is vars() of the one that perf has loaded."""
     options = parse(cls, module["__doc__"])
-    if not INSIDE_PERF:
-        sys.exit(f"{_name()}: perf runs this: perf script report {_name()}")
     report = cls(options)
+    if not INSIDE_PERF:
+        _read_text(report, options.text)
+        return
 
     def trace_unhandled(name, _context, fields):
         report.take(name, fields)

@@ -33,4 +33,9 @@ while [ "$left" -gt 0 ]; do
 	esac
 done
 # No event here has an address in code.  A host does not have the guest's symbols anyway.
+if perf version --build-options 2>/dev/null | grep -q 'libpython: *\[ *OFF'; then
+	# This perf cannot run scripts, but the script can read its text.
+	perf script --ns --kallsyms=/dev/null ${force:+-f} -i "$input" | python3 "$script" "$@" -
+	exit
+fi
 exec perf script --kallsyms=/dev/null ${force:+-f} -i "$input" -s "$script" -- "$@"
