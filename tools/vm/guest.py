@@ -43,6 +43,7 @@ MACHINE = "q35"
 LOW_MEMORY = 0x80000000  # it puts RAM beyond this at 4 GiB ...
 LOW_MEMORY_FULL = 0xB0000000  # ... once there is this much of it
 DEFAULT_BALLOON = "free-page-reporting=on"
+BOOT, BOOT_DEBIAN = 120, 300  # seconds that a boot may take on a busy host
 DEBUG_PATIENCE = 5  # a debug kernel under TCG is that much slower, and more
 
 _live = weakref.WeakSet()
@@ -123,8 +124,9 @@ class Guest:
 
     # --- life ---------------------------------------------------------------
 
-    def start(self, timeout=120):
+    def start(self, timeout=None):
         """Boots and waits for the command agent; a guest that comes from elsewhere only begins."""
+        timeout = timeout or (BOOT_DEBIAN if self._root else BOOT)
         if not os.path.exists(self.image):
             suffix = "" if self.kernel == "overlay" else f"-{self.kernel}"
             raise HostError(f"no kernel {os.path.relpath(self.image)}"
