@@ -467,8 +467,10 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 		seen = seen_at(pfn);
 		quiet = seen && evacuate_look(seen, unit->free, jiffies);
 		unit->source = !left && (quiet || hurry);
-		if (left && unit->free >= pageblock_nr_pages / 8)
+		if (left && unit->free >= pageblock_nr_pages / 8) {
 			ev->blocked += unit->free;
+			fpr_stat_add(FPR_STAT_EVACUATE_LEFT + left, 1);
+		}
 	}
 	put_online_mems();
 }

@@ -177,7 +177,7 @@ static void failure_makes_wait(struct kunit *test)
 	for (i = 0; i < 8; i++) {
 		evacuate_failed(&seen, now);
 		wait *= 2;
-		KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, now + wait - 2 * EVACUATE_TICK));
+		KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, now + wait - wait / 16 - 2 * EVACUATE_TICK));
 		KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 100, now + wait + EVACUATE_TICK));
 	}
 	for (i = 0; i < 100; i++)
