@@ -421,6 +421,8 @@ struct vb_recover {
  * @no_inflate: this guest must not give pages away
  * @reclaimable: pages come back when the guest needs them, and count so
  * @size: the size state machine
+ * @relief: whether and since when the guest has its pages back
+ * @cushion: what makes memory spare where there is swap
  * @stats: statistics
  * @hints: free page hinting
  * @reporting: free page reporting
