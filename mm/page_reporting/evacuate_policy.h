@@ -36,8 +36,8 @@
 /* and how long to wait before what could not be moved is looked at again. */
 #define EVACUATE_RETRY_MIN	(8 * HZ)
 #define EVACUATE_RETRY_MAX	(120 * HZ)
-/* Pages allocated and freed since the last look that make another worth it. */
-#define EVACUATE_ACTIVITY	4096
+/* Pages allocated and freed since the last round that make another worth it. */
+#define EVACUATE_ACTIVITY	(SZ_64M >> PAGE_SHIFT)
 /* Share of one CPU: a CPU was free for half of the time, or none was; percent. */
 #define EVACUATE_SHARE_IDLE	25
 #define EVACUATE_SHARE_BUSY	2

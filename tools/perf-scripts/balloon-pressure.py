@@ -104,15 +104,12 @@ class Balloon(report.Report):
     def on_virtio_balloon_pressure(self, time, fields):
         sample = {"seconds": time, "spare": self._pages(fields["spare"]),
                   "reserve": self._pages(fields["reserve"]), "stalls": fields["stalls"],
-                  "psi_some": fields["psi_some"], "psi_full": fields["psi_full"],
                   "wanted": self._pages(fields["wanted"])}
         self.samples.append(sample)
-        if sample["wanted"] or sample["stalls"] or sample["psi_some"]:
-            psi = (f", PSI some {sample['psi_some']} % full {sample['psi_full']} %"
-                   if sample["psi_some"] else "")
+        if sample["wanted"] or sample["stalls"]:
             self._add(time, "pressure",
                       text=f"spare {fig.size(sample['spare'])} of reserve "
-                           f"{fig.size(sample['reserve'])}, {fig.count(sample['stalls'], 'stall')}{psi}"
+                           f"{fig.size(sample['reserve'])}, {fig.count(sample['stalls'], 'stall')}"
                            + (f": wants {fig.size(sample['wanted'])}" if sample["wanted"]
                               else ""))
 
@@ -175,8 +172,8 @@ class Balloon(report.Report):
 
     @staticmethod
     def draw(figures, pyplot):
-        from pagereporting.picture import BLUE, GREEN, GREY, RED, YELLOW
-        figure, (size, spare, psi) = pyplot.subplots(3, figsize=(9, 10), sharex=True,
+        from pagereporting.picture import BLUE, GREEN, GREY, RED
+        figure, (size, spare, stalls) = pyplot.subplots(3, figsize=(9, 10), sharex=True,
                                                      layout="constrained")
         bands = {"inflating": BLUE, "deflating": GREEN, "holdoff": RED}
         ends = [time for time, _ in figures["states"][1:]] + [figures["seconds"]]
@@ -204,15 +201,13 @@ class Balloon(report.Report):
         spare.set_ylim(bottom=0)
         spare.set_ylabel("MiB")
         spare.set_title("What the guest can spare; reliefs in red", loc="left")
-        psi.bar(times, [s["psi_some"] for s in samples], 0.4, color=YELLOW, label="PSI some (%)")
-        psi.bar(times, [s["psi_full"] for s in samples], 0.2, color=RED, label="PSI full (%)")
-        psi.plot(times, [s["stalls"] for s in samples], "o", markersize=3, color=BLUE,
-                 label="stalls")
-        psi.set_xlabel("seconds")
-        psi.set_title("Pressure", loc="left")
+        stalls.plot(times, [s["stalls"] for s in samples], "o", markersize=3, color=BLUE,
+                    label="stalls")
+        stalls.set_xlabel("seconds")
+        stalls.set_title("Pressure", loc="left")
         if samples:
             spare.legend(framealpha=1)
-            psi.legend(framealpha=1)
+            stalls.legend(framealpha=1)
         return figure
 
 

@@ -16,29 +16,38 @@
  * Three callers do wait, each with a bound or an end: free page reporting (until
  * the answer or the device's reset), page migration and the OOM path (a short
  * time).  They hold vb->users for reading and are driven out by
- * balloon_take_down().
+ * vb_take_down(), which itself waits while the host goes on answering.
+ *
+ * Layers, each of which uses only what stands before it:
+ *   size_policy, pressure_policy; memory, events, wakeup; work; relief; recover;
+ *   request; pool, cushion, hinting, reporting, stats; pages, migrate; release;
+ *   pressure, oom; size; life; sysfs, main.
  *
  * Who owns a page.  From the moment its number is on the inflate queue until
  * the host has taken it back on the deflate queue and acknowledged that, or the
  * device has been reset, the page is the device's.  A device that hangs or
  * breaks keeps its pages until it is reset; they are never freed on a guess.
  *
- * Locks, outermost first: vb->users, balloon_queue.lock, and, never together
- * with that, balloon_dev_info.pages_lock, vb->quiet_lock, balloon_size.lock.
+ * Locks:
+ *   vb->users > vb_queue.lock, or the lock of a pool, or vb_reporting.lock;
+ *   all others (relief, cushion, hints, oom, quiet_lock > wake_lock) are taken last
+ *   and alone.
  */
 #ifndef _DRIVERS_VIRTIO_BALLOON_H
 #define _DRIVERS_VIRTIO_BALLOON_H
 
 #include <linux/atomic.h>
 #include <linux/balloon_compaction.h>
-#include <linux/balloon_pressure.h>
+#include <linux/bits.h>
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
 #include <linux/notifier.h>
 #include <linux/page_reporting.h>
 #include <linux/rwsem.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
 #include <linux/virtio_balloon.h>
@@ -50,139 +59,211 @@
 #include "size_policy.h"
 
 /* The device counts in 4 KiB pages whatever the guest's page size is. */
-#define BALLOON_PFNS_PER_PAGE	(1U << (PAGE_SHIFT - VIRTIO_BALLOON_PFN_SHIFT))
+#define VB_PFNS_PER_PAGE	(1U << (PAGE_SHIFT - VIRTIO_BALLOON_PFN_SHIFT))
 
 /*
  * Page frame numbers in one request.  The specification sets no limit, but
  * hosts exist that refuse longer buffers than this.
  */
-#define BALLOON_REQUEST_PFNS	256U
-#define BALLOON_REQUEST_PAGES	(BALLOON_REQUEST_PFNS / BALLOON_PFNS_PER_PAGE)
+#define VB_REQUEST_PFNS	256U
+#define VB_REQUEST_PAGES	(VB_REQUEST_PFNS / VB_PFNS_PER_PAGE)
 
-/* Two inflate requests overlap the allocation of one with the wait for another. */
-#define BALLOON_INFLATE_REQUESTS	3U	/* the third is for migration */
+/* A unit is what hosts back guests with: a huge page. */
+#define VB_UNIT_ORDER	min_t(unsigned int, pageblock_order, get_order(SZ_2M))
+#define VB_UNIT_PAGES	BIT(VB_UNIT_ORDER)
+
+/* Some inflate requests overlap allocation with the wait for answers. */
+#define VB_INFLATE_REQUESTS	4U
+/* Of them left to migration. */
+#define VB_MIGRATE_REQUESTS	1U
 /* What can be taken back at one go without waiting: 128 MiB. */
-#define BALLOON_DEFLATE_REQUESTS	128U
+#define VB_DEFLATE_REQUESTS	128U
 
-/* A host silent for so long may want a reset, or be worth a line in the log. */
-#define BALLOON_STALL_LATE	(5 * HZ)
-#define BALLOON_STALL_WARN	(30 * HZ)
+/* After LATE the device may need a reset; after WARN the log says so. */
+#define VB_STALL_LATE	(5 * HZ)
+#define VB_STALL_WARN	(30 * HZ)
 
 struct virtio_balloon;
 
 /* What the device may be asked for at this moment. */
-enum balloon_life {
+enum vb_life {
 	/* Before DRIVER_OK, or after the reset: the device owns nothing. */
-	BALLOON_OFF,
+	VB_OFF,
 	/* Running: requests may be sent. */
-	BALLOON_ON,
+	VB_ON,
 	/* About to be reset: no new request, what is out is still the device's. */
-	BALLOON_STOPPING,
+	VB_STOPPING,
+};
+
+/* Whether pages are parts of whole units; what is whole goes first both ways. */
+enum vb_kind {
+	VB_WHOLE,
+	VB_PIECES,
+	VB_NR_KINDS,
 };
 
 /**
- * struct balloon_request - pages on their way to or from the host
+ * struct vb_pool - pages of one node and kind that are the host's (pool.c)
+ * @info: the pages, as page migration sees them
+ * @vb: the balloon
+ */
+struct vb_pool {
+	struct balloon_dev_info info;
+	struct virtio_balloon *vb;
+};
+
+/**
+ * struct vb_node - what the balloon has of one node
+ * @pools: acknowledged pages, by kind
+ * @nr_pages: guest pages that belong to the host, in flight or not
+ */
+struct vb_node {
+	struct vb_pool pools[VB_NR_KINDS];
+	atomic_long_t nr_pages;
+};
+
+/**
+ * struct vb_stall - whether the host takes too long
+ * @warned: the log has been told
+ */
+struct vb_stall {
+	bool warned;
+};
+
+/**
+ * struct vb_request - pages on their way to or from the host
  * @node: on the idle or the answered list of the queue, or on the list in flight
  * @pages: the pages, as far as the request still holds them
  * @migrated: a page that a migration left behind; its ->lru is not ours to use
  * @nr_pages: guest pages the request speaks of, whether still held or not
  * @sent: when it was put on the ring
- * @waited: a caller of balloon_request_wait() will finish it
- * @orphaned: its waiter gave up; whoever reaps it finishes it
+ * @waited: a caller of vb_request_wait() will finish it
  * @answered: the host has used the buffer
- * @pfns: what the device reads
+ * @kind: of the pages
+ * @pfns: what the device reads, VB_REQUEST_PFNS numbers
  */
-struct balloon_request {
+struct vb_request {
 	struct list_head node;
 	struct list_head pages;
 	struct page *migrated;
 	unsigned int nr_pages;
 	ktime_t sent;
 	bool waited;
-	bool orphaned;
 	bool answered;
-	__virtio32 pfns[BALLOON_REQUEST_PFNS];
+	enum vb_kind kind;
+	__virtio32 *pfns;
 };
 
 /**
- * struct balloon_queue - the inflate or the deflate queue with its requests
- * @vq: the virtqueue; valid between balloon_bring_up() and balloon_take_down()
+ * struct vb_queue - the inflate or the deflate queue with its requests
+ * @vq: the virtqueue; valid between vb_bring_up() and vb_take_down()
  * @lock: guards the ring and all below
  * @idle: requests nobody uses
  * @in_flight: requests on the ring, oldest first
  * @answered: requests the host has used and nobody has finished yet
+ * @nr_requests: all there are
  * @nr_busy: requests that are not idle
  * @nr_in_flight: length of @in_flight
  * @pages_in_flight: guest pages on @in_flight and @answered
- * @stall_warned: the log has been told that the host does not answer
+ * @stall: how patient we are
  */
-struct balloon_queue {
+struct vb_queue {
 	struct virtqueue *vq;
 	spinlock_t lock;	/* ring, lists and counts */
 	struct list_head idle;
 	struct list_head in_flight;
 	struct list_head answered;
+	unsigned int nr_requests;
 	unsigned int nr_busy;
 	unsigned int nr_in_flight;
 	unsigned long pages_in_flight;
-	bool stall_warned;
+	struct vb_stall stall;
 };
 
 /**
- * struct balloon_size - the size state machine (size.c)
+ * struct vb_size - the size state machine (size.c)
  * @work: the only place that inflates, follows the host's target and writes
  *	the config field actual
  * @config_changed: 1 if the device may have something new to say
- * @lock: guards what others than @work write: the hold-off
  * @state: what @work does at present
  * @target: the host's wish when last read, in guest pages
- * @target_changes: how often the wish has changed
  * @actual_written: what the host was told last, in 4 KiB pages
  * @actual_known: @actual_written holds a value of this life of the device
  * @retry_at: jiffies before which inflation is not tried again
  * @backoff: how long the last failed inflation waits, in jiffies; 0 after success
  * @inflating_task: the task that allocates pages for the balloon right now; only
  *	to be compared with
- * @hold: a hold-off is on
- * @hold_until: jiffies at which it ends
- * @hold_length: its length, in jiffies; grows when pressure comes back soon
  */
-struct balloon_size {
+struct vb_size {
 	struct delayed_work work;
 	atomic_t config_changed;
-	spinlock_t lock;	/* hold, hold_until, hold_length */
-	enum balloon_size_state state;
+	enum vb_size_state state;
 	u64 target;
-	unsigned long target_changes;
 	u32 actual_written;
 	bool actual_known;
 	unsigned long retry_at;
 	unsigned long backoff;
 	struct task_struct *inflating_task;
+};
+
+/**
+ * struct vb_relief - the hold-off after the guest took pages back (relief.c)
+ * @lock: guards all below
+ * @hold: a hold-off is on
+ * @hold_until: jiffies at which it ends
+ * @hold_limit: jiffies beyond which it is not extended
+ * @hold_length: its length, in jiffies; grows when pressure comes back soon
+ */
+struct vb_relief {
+	spinlock_t lock;	/* all below */
 	bool hold;
 	unsigned long hold_until;
+	unsigned long hold_limit;
 	unsigned long hold_length;
 };
 
 /**
- * struct balloon_stats - the statistics queue (stats.c)
+ * struct vb_cushion - allocated while cold memory is swapped out (cushion.c)
+ * @lock: guards @pages and @nr_pages
+ * @pages: the pages
+ * @nr_pages: their number
+ */
+struct vb_cushion {
+	spinlock_t lock;	/* pages, nr_pages */
+	struct list_head pages;
+	unsigned long nr_pages;
+};
+
+/**
+ * struct vb_stats - the statistics queue (stats.c)
  * @vq: the virtqueue
  * @work: answers one request of the host
  * @table: the one buffer the device gets
  */
-struct balloon_stats {
+struct vb_stats {
 	struct virtqueue *vq;
 	struct work_struct work;
 	struct virtio_balloon_stat table[VIRTIO_BALLOON_S_NR];
 };
 
 /**
- * struct balloon_hints - free page hinting for live migration (hinting.c)
+ * struct vb_hint - one hinted block, or what is left of it on the ring
+ * @node: on vb_hints.on_ring or vb_hints.returned
+ * @page: the block; NULL if it has been released
+ */
+struct vb_hint {
+	struct list_head node;
+	struct page *page;
+};
+
+/**
+ * struct vb_hints - free page hinting for live migration (hinting.c)
  * @vq: the virtqueue
  * @work: follows the host's command id, feeds blocks, gives them back
- * @lock: guards @blocks and @nr_blocks
- * @blocks: free blocks held until the host is done
- * @nr_blocks: length of @blocks
+ * @lock: guards @returned and @nr_blocks
+ * @on_ring: buffers the host has not returned; touched by @work only
+ * @returned: blocks that it has, held until it is done; oldest first
+ * @nr_blocks: blocks held, on either list
  * @feeding: between the start buffer of an id and the stop buffer
  * @stop_pending: the stop buffer is still to be sent
  * @start_out: the start buffer is on the ring
@@ -196,11 +277,12 @@ struct balloon_stats {
  * @stop_id: the stop buffer
  * @dry_at: jiffies of the last look for a full ring, to give up on a dead host
  */
-struct balloon_hints {
+struct vb_hints {
 	struct virtqueue *vq;
 	struct delayed_work work;
-	spinlock_t lock;	/* blocks, nr_blocks */
-	struct list_head blocks;
+	spinlock_t lock;	/* returned, nr_blocks */
+	struct list_head on_ring;
+	struct list_head returned;
 	unsigned long nr_blocks;
 	bool feeding;
 	bool stop_pending;
@@ -217,32 +299,32 @@ struct balloon_hints {
 };
 
 /**
- * struct balloon_reporting - free page reporting (reporting.c)
+ * struct vb_reporting - free page reporting (reporting.c)
  * @vq: the virtqueue
- * @lock: guards the ring, also against balloon_take_down(), @sent and @stall_warned
+ * @lock: guards the ring, also against vb_take_down(), @sent and @stall
  * @dev: what the engine calls
  * @registered: with the engine
  * @sent: jiffies when a report was put on the ring last
- * @stall_warned: the log has been told that the host does not answer
+ * @stall: how patient we are
  */
-struct balloon_reporting {
+struct vb_reporting {
 	struct virtqueue *vq;
-	spinlock_t lock;	/* the ring, sent, stall_warned */
+	spinlock_t lock;	/* the ring, sent, stall */
 	struct page_reporting_dev_info dev;
 	bool registered;
 	unsigned long sent;
-	bool stall_warned;
+	struct vb_stall stall;
 };
 
 /**
- * struct balloon_oom - the OOM path (oom.c)
+ * struct vb_oom - the OOM path (oom.c)
  * @nb: called before the OOM killer strikes
  * @lock: guards @step and @last
  * @step: guest pages given back by the last call
  * @last: jiffies of that call
  * @nr_released: guest pages given back since probe
  */
-struct balloon_oom {
+struct vb_oom {
 	struct notifier_block nb;
 	spinlock_t lock;	/* step, last */
 	unsigned long step;
@@ -251,85 +333,96 @@ struct balloon_oom {
 };
 
 /* When the balloon gives pages back by itself. */
-enum balloon_relief {
-	BALLOON_RELIEF_NONE,
+enum vb_relief_mode {
+	VB_RELIEF_NONE,
 	/* Before the OOM killer would strike. */
-	BALLOON_RELIEF_OOM,
+	VB_RELIEF_OOM,
 	/* That, and whenever the guest comes under pressure. */
-	BALLOON_RELIEF_PRESSURE,
+	VB_RELIEF_PRESSURE,
+};
+
+#define VB_NR_EVENTS	2
+
+/**
+ * struct vb_watch - who is told of allocations that run into watermarks (events.c)
+ * @notify: called in the context of the allocation: any context, with any locks
+ *	held.  It may count, look at current and queue irq_work, no more.  @nid is the
+ *	node whose free memory fell below the low watermark; NUMA_NO_NODE: a task has
+ *	to reclaim memory itself.
+ * @active: there will be events
+ * @events: where they come from
+ */
+struct vb_watch {
+	void (*notify)(struct vb_watch *watch, int nid);
+	bool active;
+	struct tracepoint *events[VB_NR_EVENTS];
 };
 
 /**
- * struct balloon_pressure - the pressure path (pressure.c)
+ * struct vb_pressure - the pressure path (pressure.c)
  * @watch: events of the allocator
- * @watching: @watch is registered
  * @irq_work: takes an event to @work
  * @pending: 1 from an event until the sample it asks for
  * @stalls: direct reclaims since the last sample
+ * @low_nodes: nodes that fell below the low watermark since the last sample
  * @work: takes a sample and acts on it
  * @sampled_at: jiffies of the last sample
  * @low_after: jiffies before which passing the low watermark is no news
- * @psi_known: the three below are of a sample of this life of the device
- * @psi_spoilt: the balloon was inflating at some time in the window
- * @psi_at: jiffies at which the window began
- * @psi_some_us: PSI's totals at that time
- * @psi_full_us: PSI's totals at that time
  * @memory: the policy's
  * @nr_released: guest pages given back under pressure since probe
  */
-struct balloon_pressure {
-	struct balloon_pressure_watch watch;
-	bool watching;
+struct vb_pressure {
+	struct vb_watch watch;
 	struct irq_work irq_work;
 	atomic_t pending;
 	atomic_t stalls;
+	nodemask_t low_nodes;
 	struct delayed_work work;
 	unsigned long sampled_at;
 	unsigned long low_after;
-	bool psi_known;
-	bool psi_spoilt;
-	unsigned long psi_at;
-	u64 psi_some_us;
-	u64 psi_full_us;
-	struct balloon_pressure_memory memory;
+	struct vb_pressure_memory memory;
 	atomic_long_t nr_released;
 };
 
 /**
- * struct balloon_recover - after DEVICE_NEEDS_RESET (recover.c)
+ * struct vb_recover - after DEVICE_NEEDS_RESET (recover.c)
  * @work: resets the device and brings it up again
  * @delay: jiffies between the two, 0 as long as there was no reset
  * @up_at: jiffies when the device was last brought up again
  */
-struct balloon_recover {
+struct vb_recover {
 	struct delayed_work work;
 	unsigned long delay;
 	unsigned long up_at;
 };
 
 /* Why the system must not suspend now (wakeup.c). */
-#define BALLOON_WAKE_SIZE_ASKED		BIT(0)
-#define BALLOON_WAKE_SIZE_BUSY		BIT(1)
-#define BALLOON_WAKE_STATS_ASKED	BIT(2)
-#define BALLOON_WAKE_STATS_BUSY		BIT(3)
+#define VB_WAKE_SIZE_ASKED		BIT(0)
+#define VB_WAKE_SIZE_BUSY		BIT(1)
+#define VB_WAKE_STATS_ASKED	BIT(2)
+#define VB_WAKE_STATS_BUSY		BIT(3)
 
 /**
  * struct virtio_balloon - one balloon device
  * @vdev: the device
  * @wq: all of the driver's work; freezable, and with a rescuer because giving
  *	pages back must work when memory is short
- * @life: enum balloon_life; read locklessly, decided under the queues' locks
+ * @life: enum vb_life; read locklessly, decided under the queues' locks
  * @users: held for reading by those who wait for the host off @wq
  * @acked: woken by every answer and by the end of the device
  * @quiet_lock: guards @quiet; taken from interrupts
  * @quiet: no new work may be queued
  * @inflate: the inflate queue
  * @deflate: the deflate queue
- * @pages: the pages in the balloon, as page migration sees them
+ * @nodes: pages in the balloon, by node
+ * @unit: pages of a whole unit that is about to be sent
  * @nr_pages: guest pages that belong to the host, in flight or not
  * @nr_returned: guest pages given back to the guest since probe
  * @no_inflate: this guest must not give pages away
+ * @reclaimable: pages come back when the guest needs them, and count so
  * @size: the size state machine
+ * @relief: whether and since when the guest has its pages back
+ * @cushion: what makes memory spare where there is swap
  * @stats: statistics
  * @hints: free page hinting
  * @reporting: free page reporting
@@ -337,37 +430,41 @@ struct balloon_recover {
  * @pressure: the pressure path
  * @recover: recovery of the device
  * @wake_lock: guards @wake_mask
- * @wake_mask: BALLOON_WAKE_*; the wakeup source is active while it is not 0
+ * @wake_mask: VB_WAKE_*; the wakeup source is active while it is not 0
  */
 struct virtio_balloon {
 	struct virtio_device *vdev;
 	struct workqueue_struct *wq;
-	enum balloon_life life;
+	enum vb_life life;
 	struct rw_semaphore users;
 	wait_queue_head_t acked;
 	spinlock_t quiet_lock;	/* quiet */
 	bool quiet;
 
-	struct balloon_queue inflate;
-	struct balloon_queue deflate;
-	struct balloon_dev_info pages;
+	struct vb_queue inflate;
+	struct vb_queue deflate;
+	struct vb_node *nodes;
+	struct list_head unit;
 	atomic_long_t nr_pages;
 	atomic_long_t nr_returned;
 	bool no_inflate;
+	bool reclaimable;
 
-	struct balloon_size size;
-	struct balloon_stats stats;
-	struct balloon_hints hints;
-	struct balloon_reporting reporting;
-	struct balloon_oom oom;
-	struct balloon_pressure pressure;
-	struct balloon_recover recover;
+	struct vb_size size;
+	struct vb_relief relief;
+	struct vb_cushion cushion;
+	struct vb_stats stats;
+	struct vb_hints hints;
+	struct vb_reporting reporting;
+	struct vb_oom oom;
+	struct vb_pressure pressure;
+	struct vb_recover recover;
 
 	spinlock_t wake_lock;	/* wake_mask */
 	u32 wake_mask;
 };
 
-static inline bool balloon_has(const struct virtio_balloon *vb, unsigned int feature)
+static inline bool vb_has(const struct virtio_balloon *vb, unsigned int feature)
 {
 	return virtio_has_feature(vb->vdev, feature);
 }
@@ -377,108 +474,154 @@ static inline bool balloon_has(const struct virtio_balloon *vb, unsigned int fea
  * guest is concerned, so MemTotal shrinks.  With it they may come back at any
  * time and count as used.
  */
-static inline bool balloon_is_lent(const struct virtio_balloon *vb)
+static inline bool vb_may_deflate_on_oom(const struct virtio_balloon *vb)
 {
-	return balloon_has(vb, VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
+	return vb_has(vb, VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
 }
 
-/* main.c */
-bool balloon_in_capture_kernel(void);
-bool balloon_in_confidential_guest(void);
-bool balloon_queue_work(struct virtio_balloon *vb, struct delayed_work *work,
-			unsigned long delay);
-void balloon_take_down(struct virtio_balloon *vb);
+/* memory.c */
+unsigned long vb_node_spare(int nid);
+unsigned long vb_spare(void);
+unsigned long vb_swap_spare(void);
+unsigned long vb_reserve(struct virtio_balloon *vb);
+unsigned long vb_ram(struct virtio_balloon *vb);
+long vb_free_above_high(void);
 
-/* request.c */
-int balloon_queue_init(struct balloon_queue *queue, unsigned int nr_requests);
-void balloon_queue_exit(struct balloon_queue *queue);
-void balloon_queue_flush_senders(struct balloon_queue *queue);
-bool balloon_queue_poll(struct balloon_queue *queue);
-void balloon_queue_recall(struct balloon_queue *queue);
-bool balloon_queue_check(struct virtio_balloon *vb, struct balloon_queue *queue);
-void balloon_queue_answer(struct virtqueue *vq);
-struct balloon_request *balloon_request_get(struct balloon_queue *queue);
-void balloon_request_put(struct balloon_queue *queue, struct balloon_request *req);
-void balloon_request_add(struct virtio_balloon *vb, struct balloon_request *req,
-			 struct page *page);
-int balloon_request_send(struct virtio_balloon *vb, struct balloon_queue *queue,
-			 struct balloon_request *req);
-void balloon_request_strand(struct balloon_queue *queue, struct balloon_request *req);
-int balloon_request_wait(struct virtio_balloon *vb, struct balloon_queue *queue,
-			 struct balloon_request *req, unsigned long timeout);
-struct balloon_request *balloon_request_answered(struct balloon_queue *queue);
+/* events.c */
+void vb_watch_start(struct vb_watch *watch);
+void vb_watch_stop(struct vb_watch *watch);
 
-/* pages.c */
-unsigned long balloon_spare(struct virtio_balloon *vb);
-unsigned long balloon_reserve(struct virtio_balloon *vb);
-unsigned int balloon_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory);
-unsigned int balloon_deflate(struct virtio_balloon *vb, u64 want, bool at_once);
-void balloon_finish(struct virtio_balloon *vb);
-void balloon_finish_deflate(struct virtio_balloon *vb);
-unsigned long balloon_relieve(struct virtio_balloon *vb, unsigned long want,
-			      unsigned long timeout);
-void balloon_release_all(struct virtio_balloon *vb);
-void balloon_free_page(struct virtio_balloon *vb, struct page *page);
+/* wakeup.c */
+void vb_wakeup_init(struct virtio_balloon *vb);
+void vb_wakeup_hold(struct virtio_balloon *vb, u32 reason);
+void vb_wakeup_turn(struct virtio_balloon *vb, u32 from, u32 to);
+void vb_wakeup_drop(struct virtio_balloon *vb, u32 reasons);
 
-/* size.c */
-void balloon_size_init(struct virtio_balloon *vb);
-void balloon_size_reset(struct virtio_balloon *vb);
-void balloon_size_kick(struct virtio_balloon *vb);
-void balloon_size_hold(struct virtio_balloon *vb, enum balloon_reason reason);
-void balloon_size_extend_hold(struct virtio_balloon *vb);
-void balloon_size_actual(struct virtio_balloon *vb);
+/* work.c */
+bool vb_queue_work(struct virtio_balloon *vb, struct delayed_work *work,
+		   unsigned long delay);
+void vb_set_quiet(struct virtio_balloon *vb, bool quiet);
+void vb_size_kick(struct virtio_balloon *vb);
+void vb_hints_kick(struct virtio_balloon *vb);
+bool vb_stall_check(struct vb_stall *stall, unsigned long age, bool broken, bool *warn);
+void vb_stall_warn(struct virtio_balloon *vb, const char *name, bool broken);
 
-/* oom.c */
-int balloon_oom_register(struct virtio_balloon *vb);
-void balloon_oom_unregister(struct virtio_balloon *vb);
-
-/* pressure.c */
-enum balloon_relief balloon_relief_mode(struct virtio_balloon *vb);
-void balloon_pressure_init(struct virtio_balloon *vb);
-void balloon_pressure_start(struct virtio_balloon *vb);
-void balloon_pressure_stop(struct virtio_balloon *vb);
-void balloon_pressure_kick(struct virtio_balloon *vb);
+/* relief.c */
+enum vb_relief_mode vb_relief_mode(struct virtio_balloon *vb);
+void vb_hold(struct virtio_balloon *vb, enum vb_reason reason);
+void vb_extend_hold(struct virtio_balloon *vb);
+bool vb_holding(struct virtio_balloon *vb, unsigned long *until);
+void vb_end_hold(struct virtio_balloon *vb);
 
 /* recover.c */
-void balloon_recover_init(struct virtio_balloon *vb);
-bool balloon_recover_check(struct virtio_balloon *vb);
-void balloon_recover_stop(struct virtio_balloon *vb);
+bool vb_needs_reset(struct virtio_balloon *vb);
+bool vb_recover_check(struct virtio_balloon *vb);
+void vb_recover_allow(struct virtio_balloon *vb);
+void vb_recover_stop(struct virtio_balloon *vb);
 
-/* stats.c */
-void balloon_stats_init(struct virtio_balloon *vb);
-int balloon_stats_prime(struct virtio_balloon *vb);
-void balloon_stats_request(struct virtqueue *vq);
+/* request.c */
+void vb_queue_init(struct vb_queue *queue);
+int vb_queue_fill(struct vb_queue *queue, unsigned int nr_requests);
+void vb_queue_exit(struct vb_queue *queue);
+bool vb_queue_poll(struct virtio_balloon *vb, struct vb_queue *queue);
+void vb_queue_recall(struct vb_queue *queue);
+bool vb_queue_check(struct virtio_balloon *vb, struct vb_queue *queue);
+void vb_queue_answer(struct virtqueue *vq);
+struct vb_request *vb_request_get(struct vb_queue *queue, unsigned int keep);
+void vb_request_put(struct vb_queue *queue, struct vb_request *req);
+void vb_request_add(struct virtio_balloon *vb, struct vb_request *req, struct page *page);
+int vb_request_send(struct virtio_balloon *vb, struct vb_queue *queue,
+		    struct vb_request *req);
+void vb_request_strand(struct vb_queue *queue, struct vb_request *req);
+int vb_request_wait(struct virtio_balloon *vb, struct vb_queue *queue,
+		    struct vb_request *req, unsigned long timeout);
+struct vb_request *vb_request_answered(struct vb_queue *queue);
+
+/* pool.c */
+int vb_pools_init(struct virtio_balloon *vb);
+void vb_pools_exit(struct virtio_balloon *vb);
+bool vb_pools_empty(struct virtio_balloon *vb);
+struct balloon_dev_info *vb_pool_of(struct virtio_balloon *vb, struct page *page,
+				    enum vb_kind kind);
+void vb_pool_add(struct virtio_balloon *vb, struct list_head *pages, enum vb_kind kind);
+size_t vb_pool_take(struct virtio_balloon *vb, struct list_head *pages, size_t nr, int nid);
+void vb_count_given(struct virtio_balloon *vb, struct page *page);
+void vb_count_moved(struct virtio_balloon *vb, struct page *from, struct page *to);
+void vb_free_page(struct virtio_balloon *vb, struct page *page);
+
+/* cushion.c */
+void vb_cushion_init(struct virtio_balloon *vb);
+bool vb_cushion_grow(struct virtio_balloon *vb);
+struct page *vb_cushion_take(struct virtio_balloon *vb);
+unsigned long vb_cushion_drop(struct virtio_balloon *vb);
+unsigned long vb_cushion_pages(struct virtio_balloon *vb);
 
 /* hinting.c */
-void balloon_hints_init(struct virtio_balloon *vb);
-void balloon_hints_reset(struct virtio_balloon *vb);
-void balloon_hints_kick(struct virtio_balloon *vb);
-unsigned long balloon_hints_release(struct virtio_balloon *vb, unsigned long nr_pages);
+void vb_hints_init(struct virtio_balloon *vb);
+void vb_hints_reset(struct virtio_balloon *vb);
+unsigned long vb_hints_release(struct virtio_balloon *vb, unsigned long nr_pages);
 
 /* reporting.c */
-void balloon_reporting_init(struct virtio_balloon *vb);
-int balloon_reporting_register(struct virtio_balloon *vb);
-void balloon_reporting_unregister(struct virtio_balloon *vb);
-void balloon_reporting_flush(struct virtio_balloon *vb);
-void balloon_reporting_check(struct virtio_balloon *vb);
-void balloon_reporting_answer(struct virtqueue *vq);
+void vb_reporting_init(struct virtio_balloon *vb);
+int vb_reporting_register(struct virtio_balloon *vb);
+void vb_reporting_unregister(struct virtio_balloon *vb);
+void vb_reporting_check(struct virtio_balloon *vb);
+void vb_reporting_answer(struct virtqueue *vq);
+
+/* stats.c */
+void vb_stats_init(struct virtio_balloon *vb);
+int vb_stats_prime(struct virtio_balloon *vb);
+void vb_stats_look(struct virtio_balloon *vb);
+void vb_stats_request(struct virtqueue *vq);
+
+/* pages.c */
+unsigned int vb_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory);
+unsigned long vb_deflate(struct virtio_balloon *vb, u64 want, int nid, bool at_once);
+void vb_drop_unit(struct virtio_balloon *vb);
+void vb_finish(struct virtio_balloon *vb);
+void vb_finish_deflate(struct virtio_balloon *vb);
+unsigned long vb_relieve(struct virtio_balloon *vb, unsigned long want, int nid,
+			 unsigned long timeout);
+void vb_announce_all(struct virtio_balloon *vb, struct list_head *parked);
+void vb_release_all(struct virtio_balloon *vb, struct list_head *parked);
 
 /* migrate.c */
 #ifdef CONFIG_BALLOON_COMPACTION
-void balloon_migrate_init(struct virtio_balloon *vb);
+void vb_migrate_init(struct balloon_dev_info *info);
 #else
-static inline void balloon_migrate_init(struct virtio_balloon *vb)
+static inline void vb_migrate_init(struct balloon_dev_info *info)
 {
 }
 #endif
 
-/* wakeup.c */
-void balloon_wakeup_init(struct virtio_balloon *vb);
-void balloon_wakeup_hold(struct virtio_balloon *vb, u32 reason);
-void balloon_wakeup_turn(struct virtio_balloon *vb, u32 from, u32 to);
-void balloon_wakeup_drop(struct virtio_balloon *vb, u32 reasons);
+/* release.c */
+unsigned long vb_release(struct virtio_balloon *vb, enum vb_reason reason,
+			 unsigned long want, int nid, unsigned long timeout);
+
+/* pressure.c */
+void vb_pressure_init(struct virtio_balloon *vb);
+void vb_pressure_start(struct virtio_balloon *vb);
+void vb_pressure_stop(struct virtio_balloon *vb);
+void vb_pressure_kick(struct virtio_balloon *vb);
+
+/* oom.c */
+int vb_oom_register(struct virtio_balloon *vb);
+void vb_oom_unregister(struct virtio_balloon *vb);
+
+/* size.c */
+void vb_size_init(struct virtio_balloon *vb);
+void vb_size_reset(struct virtio_balloon *vb);
+
+/* life.c */
+void vb_life_init(struct virtio_balloon *vb);
+int vb_bring_up(struct virtio_balloon *vb);
+void vb_take_down(struct virtio_balloon *vb);
 
 /* sysfs.c */
-extern const struct attribute_group *balloon_sysfs_groups[];
+extern const struct attribute_group *vb_sysfs_groups[];
+
+/* main.c, for KUnit to stub */
+bool vb_in_capture_kernel(void);
+bool vb_in_confidential_guest(void);
 
 #endif /* _DRIVERS_VIRTIO_BALLOON_H */

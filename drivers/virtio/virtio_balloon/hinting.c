@@ -16,9 +16,8 @@
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
-#include <linux/nodemask.h>
 #include <linux/scatterlist.h>
+#include <linux/slab.h>
 #include <trace/events/virtio_balloon.h>
 
 #include "balloon.h"
@@ -26,9 +25,12 @@
 #define HINT_ORDER		MAX_PAGE_ORDER
 #define HINT_PAGES		((unsigned long)MAX_ORDER_NR_PAGES)
 
-/* Only what is free: no reclaim, no reserves, no complaint. */
-#define HINT_GFP		(__GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NORETRY | \
-				 __GFP_NOMEMALLOC | __GFP_NOWARN)
+/*
+ * Only what is free: no reclaim, no reserves, no complaint.  Not movable, for blocks
+ * do not move: CMA areas and memory that may go offline are not theirs.
+ */
+#define HINT_GFP		(__GFP_HIGHMEM | __GFP_NORETRY | __GFP_NOMEMALLOC | \
+				 __GFP_NOWARN)
 
 /* Entries of the ring kept for the start and the stop id. */
 #define HINT_RING_RESERVE	2
@@ -40,25 +42,11 @@
 /* A ring that stays full for so long has no host behind it. */
 #define HINT_RING_PATIENCE	(10 * HZ)
 
+/* A config space that changes all the time is read as it is. */
+#define HINT_READ_TRIES		16
+
 /* While blocks are held: how often to look whether the guest needs them. */
 #define HINT_WATCH_PERIOD	(HZ / 10)
-
-/* Free memory of the guest compared with what it needs to run without reclaim. */
-static long hint_spare_pages(void)
-{
-	long spare = global_zone_page_state(NR_FREE_PAGES);
-	struct zone *zone;
-	int nid;
-
-	for_each_online_node(nid) {
-		struct zone *zones = NODE_DATA(nid)->node_zones;
-
-		for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
-			if (managed_zone(zone))
-				spare -= high_wmark_pages(zone);
-	}
-	return spare;
-}
 
 /* So much stays free beyond the high watermarks while hints are held. */
 static long hint_keep_pages(void)
@@ -67,38 +55,75 @@ static long hint_keep_pages(void)
 }
 
 /**
- * balloon_hints_release() - give hinted blocks back to the guest
+ * vb_hints_release() - give hinted blocks back to the guest
  * @vb: the balloon
  * @nr_pages: guest pages wanted; whole blocks are given
  *
- * The host need not be told, nor have seen the hint (virtio 1.2, 5.5.6.5.1: the
- * driver MAY).
+ * Of the blocks that the host has returned, the oldest first (virtio 1.2, 5.5.6.5.1:
+ * the driver MAY).  The specification would allow it for the others as well, but a
+ * host that discards what is hinted would then discard what is in use.
  *
  * Context: Any but interrupts, under oom_lock too.
  * Return: guest pages given back.
  */
-unsigned long balloon_hints_release(struct virtio_balloon *vb, unsigned long nr_pages)
+unsigned long vb_hints_release(struct virtio_balloon *vb, unsigned long nr_pages)
 {
-	struct balloon_hints *hints = &vb->hints;
+	struct vb_hints *hints = &vb->hints;
 	unsigned long released = 0;
-	struct page *page;
+	struct vb_hint *hint;
 
 	while (released < nr_pages) {
 		spin_lock(&hints->lock);
-		page = balloon_page_pop(&hints->blocks);
-		if (page)
+		hint = list_first_entry_or_null(&hints->returned, struct vb_hint, node);
+		if (hint) {
+			list_del(&hint->node);
 			hints->nr_blocks--;
+		}
 		spin_unlock(&hints->lock);
-		if (!page)
+		if (!hint)
 			break;
-		__free_pages(page, HINT_ORDER);
+		__free_pages(hint->page, HINT_ORDER);
+		kfree(hint);
 		released += HINT_PAGES;
 	}
 	return released;
 }
 
+/*
+ * The end of the conversation: all blocks are the guest's, those on the ring as well.
+ * Their buffers come back some time, or are forgotten with a reset.
+ */
+static void hint_release_all(struct virtio_balloon *vb)
+{
+	struct vb_hints *hints = &vb->hints;
+	struct vb_hint *hint;
+
+	vb_hints_release(vb, ULONG_MAX);
+	list_for_each_entry(hint, &hints->on_ring, node) {
+		if (!hint->page)
+			continue;
+		__free_pages(hint->page, HINT_ORDER);
+		hint->page = NULL;
+		spin_lock(&hints->lock);
+		hints->nr_blocks--;
+		spin_unlock(&hints->lock);
+	}
+}
+
+static void hint_returned(struct vb_hints *hints, struct vb_hint *hint)
+{
+	if (!hint->page) {
+		list_del(&hint->node);
+		kfree(hint);
+		return;
+	}
+	spin_lock(&hints->lock);
+	list_move_tail(&hint->node, &hints->returned);
+	spin_unlock(&hints->lock);
+}
+
 /* Buffers that the host has returned; blocks are told from ids by their token. */
-static void hint_reap(struct balloon_hints *hints)
+static void hint_reap(struct vb_hints *hints)
 {
 	unsigned int len;
 	void *token;
@@ -108,6 +133,8 @@ static void hint_reap(struct balloon_hints *hints)
 			hints->start_out = false;
 		else if (token == &hints->stop_id)
 			hints->stop_out = false;
+		else
+			hint_returned(hints, token);
 		hints->dry_at = jiffies;
 	}
 }
@@ -128,40 +155,47 @@ static int hint_send_id(struct virtio_balloon *vb, __virtio32 *buffer, u32 id, b
 }
 
 /* Allocates and names one block.  0, or why there is no next one. */
-static int hint_feed_one(struct balloon_hints *hints)
+static int hint_feed_one(struct vb_hints *hints)
 {
 	struct scatterlist sg;
-	struct page *page;
-	int err;
+	struct vb_hint *hint;
+	int err = -ENOMEM;
 
 	if (hints->vq->num_free <= HINT_RING_RESERVE)
 		return -ENOSPC;
-	if (hint_spare_pages() < hint_keep_pages() + (long)HINT_PAGES)
+	if (vb_free_above_high() < hint_keep_pages() + (long)HINT_PAGES)
 		return -ENOMEM;
 
-	page = alloc_pages(HINT_GFP, HINT_ORDER);
-	if (!page)
+	hint = kmalloc(sizeof(*hint), GFP_NOWAIT | __GFP_NOWARN);
+	if (!hint)
 		return -ENOMEM;
+	hint->page = alloc_pages(HINT_GFP, HINT_ORDER);
+	if (!hint->page)
+		goto no_page;
 
 	sg_init_table(&sg, 1);
-	sg_set_page(&sg, page, PAGE_SIZE << HINT_ORDER, 0);
-	err = virtqueue_add_inbuf(hints->vq, &sg, 1, page, GFP_ATOMIC);
-	if (err) {
-		__free_pages(page, HINT_ORDER);
-		return err;
-	}
+	sg_set_page(&sg, hint->page, PAGE_SIZE << HINT_ORDER, 0);
+	err = virtqueue_add_inbuf(hints->vq, &sg, 1, hint, GFP_ATOMIC);
+	if (err)
+		goto not_sent;
 
+	list_add_tail(&hint->node, &hints->on_ring);
 	spin_lock(&hints->lock);
-	balloon_page_push(&hints->blocks, page);
 	hints->nr_blocks++;
 	spin_unlock(&hints->lock);
 	return 0;
+
+not_sent:
+	__free_pages(hint->page, HINT_ORDER);
+no_page:
+	kfree(hint);
+	return err;
 }
 
 /* Returns the pause in jiffies before the next run, 0 when all is fed. */
 static unsigned long hint_feed(struct virtio_balloon *vb)
 {
-	struct balloon_hints *hints = &vb->hints;
+	struct vb_hints *hints = &vb->hints;
 	unsigned int fed = 0;
 	int err = 0;
 
@@ -182,13 +216,23 @@ static unsigned long hint_feed(struct virtio_balloon *vb)
 	return 0;
 }
 
+/* A host that does not take what is there is not asked every moment. */
+static unsigned long hint_ring_pause(struct vb_hints *hints)
+{
+	return time_before(jiffies, hints->dry_at + HINT_RING_PATIENCE) ? HINT_RING_PAUSE : HZ;
+}
+
 /* Carries out the host's command id.  Returns the pause before the next run. */
 static unsigned long hint_follow(struct virtio_balloon *vb, u32 id)
 {
-	struct balloon_hints *hints = &vb->hints;
+	struct vb_hints *hints = &vb->hints;
 	unsigned long pause;
 
 	hint_reap(hints);
+
+	/* Whatever is still to be said, the blocks are not needed for it. */
+	if (id == VIRTIO_BALLOON_CMD_ID_DONE)
+		hint_release_all(vb);
 
 	/* A new id or a stop ends what is being fed; out of memory ends it, too. */
 	if (hints->feeding && id == hints->current_id) {
@@ -202,28 +246,22 @@ static unsigned long hint_follow(struct virtio_balloon *vb, u32 id)
 	}
 
 	if (hints->stop_pending) {
-		if (hints->stop_out)
-			return HINT_RING_PAUSE;
-		if (hint_send_id(vb, &hints->stop_id, VIRTIO_BALLOON_CMD_ID_STOP,
+		if (hints->stop_out ||
+		    hint_send_id(vb, &hints->stop_id, VIRTIO_BALLOON_CMD_ID_STOP,
 				 &hints->stop_out))
-			return HINT_RING_PAUSE;
+			return hint_ring_pause(hints);
 		hints->stop_pending = false;
 		trace_virtio_balloon_hint(vb->vdev, VIRTIO_BALLOON_CMD_ID_STOP,
 					  hints->nr_blocks * HINT_PAGES);
 	}
 
-	if (id == VIRTIO_BALLOON_CMD_ID_DONE) {
-		balloon_hints_release(vb, ULONG_MAX);
-		return 0;
-	}
-	if (id == VIRTIO_BALLOON_CMD_ID_STOP || id == hints->current_id)
+	if (id == VIRTIO_BALLOON_CMD_ID_STOP || id == VIRTIO_BALLOON_CMD_ID_DONE ||
+	    id == hints->current_id)
 		return 0;
 
 	/* A new id, to be sent exactly once. */
-	if (hints->start_out)
-		return HINT_RING_PAUSE;
-	if (hint_send_id(vb, &hints->start_id, id, &hints->start_out))
-		return HINT_RING_PAUSE;
+	if (hints->start_out || hint_send_id(vb, &hints->start_id, id, &hints->start_out))
+		return hint_ring_pause(hints);
 	trace_virtio_balloon_hint(vb->vdev, id, hints->nr_blocks * HINT_PAGES);
 	hints->current_id = id;
 	hints->feeding = true;
@@ -238,16 +276,19 @@ static unsigned long hint_follow(struct virtio_balloon *vb, u32 id)
  * that means stop.  A driver that reads it then, because of an interrupt that came
  * late or was about the balloon's size, would tell the host not to be told more.  But
  * what has changed has a new generation (virtio 1.2, 2.5.3), and this has not: such a
- * 0 is no news.  It is no news either if the size is what has changed.
+ * 0 is no news.  It is no news either if the size is what has changed.  Legacy devices
+ * have no generation, whatever their transport returns for it.
  */
 static void hint_read_id(struct virtio_balloon *vb)
 {
 	const struct virtio_config_ops *config = vb->vdev->config;
-	struct balloon_hints *hints = &vb->hints;
+	bool counts = config->generation && vb_has(vb, VIRTIO_F_VERSION_1);
+	struct vb_hints *hints = &vb->hints;
 	u32 id, target, generation, next = 0;
+	int tries = HINT_READ_TRIES;
 	u8 changes = 1;
 
-	if (config->generation)
+	if (counts)
 		next = config->generation(vb->vdev);
 	do {
 		generation = next;
@@ -255,12 +296,12 @@ static void hint_read_id(struct virtio_balloon *vb)
 				free_page_hint_cmd_id, &id);
 		virtio_cread_le(vb->vdev, struct virtio_balloon_config,
 				num_pages, &target);
-		if (config->generation)
+		if (counts)
 			next = config->generation(vb->vdev);
-	} while (generation != next);
+	} while (generation != next && --tries);
 
 	/* The narrowest generation has 8 bits. */
-	if (config->generation)
+	if (counts)
 		changes = generation - hints->generation;
 	if (target != hints->target && changes)
 		changes--;
@@ -271,11 +312,11 @@ static void hint_read_id(struct virtio_balloon *vb)
 		hints->received_id = id;
 }
 
-static void balloon_hints_work(struct work_struct *work)
+static void vb_hints_work(struct work_struct *work)
 {
 	struct virtio_balloon *vb = container_of(to_delayed_work(work),
 						 struct virtio_balloon, hints.work);
-	struct balloon_hints *hints = &vb->hints;
+	struct vb_hints *hints = &vb->hints;
 	unsigned long pause;
 	long missing;
 
@@ -284,9 +325,9 @@ static void balloon_hints_work(struct work_struct *work)
 
 	pause = virtqueue_is_broken(hints->vq) ? 0 : hint_follow(vb, hints->received_id);
 
-	missing = hint_keep_pages() / 2 - hint_spare_pages();
+	missing = hint_keep_pages() / 2 - vb_free_above_high();
 	if (missing > 0)
-		balloon_hints_release(vb, missing);
+		vb_hints_release(vb, missing);
 	if (!pause && READ_ONCE(hints->nr_blocks))
 		pause = HINT_WATCH_PERIOD;
 
@@ -295,30 +336,20 @@ static void balloon_hints_work(struct work_struct *work)
 }
 
 /**
- * balloon_hints_kick() - the host may have set a new command id
- * @vb: the balloon
- *
- * Context: Any, interrupts included.
- */
-void balloon_hints_kick(struct virtio_balloon *vb)
-{
-	if (!balloon_has(vb, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
-		return;
-	atomic_set(&vb->hints.config_changed, 1);
-	balloon_queue_work(vb, &vb->hints.work, 0);
-}
-
-/**
- * balloon_hints_reset() - forget the conversation
+ * vb_hints_reset() - forget the conversation
  * @vb: the balloon; its device has been reset, its work cancelled
  *
  * Context: Process context.
  */
-void balloon_hints_reset(struct virtio_balloon *vb)
+void vb_hints_reset(struct virtio_balloon *vb)
 {
-	struct balloon_hints *hints = &vb->hints;
+	struct vb_hints *hints = &vb->hints;
+	struct vb_hint *hint, *next;
 
-	balloon_hints_release(vb, ULONG_MAX);
+	hint_release_all(vb);
+	list_for_each_entry_safe(hint, next, &hints->on_ring, node)
+		kfree(hint);
+	INIT_LIST_HEAD(&hints->on_ring);
 	hints->feeding = false;
 	hints->stop_pending = false;
 	hints->start_out = false;
@@ -328,18 +359,19 @@ void balloon_hints_reset(struct virtio_balloon *vb)
 }
 
 /**
- * balloon_hints_init() - prepare hinting
+ * vb_hints_init() - prepare hinting
  * @vb: the balloon
  *
  * Context: Probe.
  */
-void balloon_hints_init(struct virtio_balloon *vb)
+void vb_hints_init(struct virtio_balloon *vb)
 {
-	struct balloon_hints *hints = &vb->hints;
+	struct vb_hints *hints = &vb->hints;
 
-	INIT_DELAYED_WORK(&hints->work, balloon_hints_work);
+	INIT_DELAYED_WORK(&hints->work, vb_hints_work);
 	spin_lock_init(&hints->lock);
-	INIT_LIST_HEAD(&hints->blocks);
+	INIT_LIST_HEAD(&hints->on_ring);
+	INIT_LIST_HEAD(&hints->returned);
 	hints->received_id = VIRTIO_BALLOON_CMD_ID_STOP;
 	hints->current_id = VIRTIO_BALLOON_CMD_ID_STOP;
 }

@@ -15,70 +15,74 @@
 
 #include "balloon.h"
 
-#define BALLOON_MIGRATE_TIMEOUT	HZ
+#define VB_MIGRATE_TIMEOUT	HZ
 
 /* Announces @newpage.  The request keeps a reference while it is not answered. */
 static int migrate_inflate(struct virtio_balloon *vb, struct page *newpage)
 {
-	struct balloon_request *req;
+	struct vb_request *req;
 	int err;
 
-	req = balloon_request_get(&vb->inflate);
+	req = vb_request_get(&vb->inflate, 0);
 	if (!req)
 		return -EAGAIN;
 
 	get_page(newpage);
 	req->migrated = newpage;
 	req->waited = true;
-	balloon_request_add(vb, req, newpage);
+	vb_request_add(vb, req, newpage);
 
-	err = balloon_request_send(vb, &vb->inflate, req);
+	err = vb_request_send(vb, &vb->inflate, req);
 	if (!err) {
-		err = balloon_request_wait(vb, &vb->inflate, req, BALLOON_MIGRATE_TIMEOUT);
+		err = vb_request_wait(vb, &vb->inflate, req, VB_MIGRATE_TIMEOUT);
 		if (err == -ETIMEDOUT)
 			/* The request and its reference have passed to the size work. */
 			return -EBUSY;
 	}
 
 	req->migrated = NULL;
-	balloon_request_put(&vb->inflate, req);
+	vb_request_put(&vb->inflate, req);
 	if (err)
 		put_page(newpage);
 	return err ? -EAGAIN : 0;
 }
 
 /* Announces that @page is wanted back, and frees it as soon as that is allowed. */
-static void migrate_deflate(struct virtio_balloon *vb, struct balloon_request *req,
+static void migrate_deflate(struct virtio_balloon *vb, struct vb_request *req,
 			    struct page *page)
 {
-	bool tell = balloon_has(vb, VIRTIO_BALLOON_F_MUST_TELL_HOST);
+	bool tell = vb_has(vb, VIRTIO_BALLOON_F_MUST_TELL_HOST);
 
-	balloon_request_add(vb, req, page);
+	vb_request_add(vb, req, page);
 	if (tell)
 		req->migrated = page;
-	if (balloon_request_send(vb, &vb->deflate, req)) {
+	if (vb_request_send(vb, &vb->deflate, req)) {
 		/* There will be a reset: the host forgets all pages, this one too. */
 		req->migrated = page;
-		balloon_request_strand(&vb->deflate, req);
+		vb_request_strand(&vb->deflate, req);
 		return;
 	}
 	if (!tell)
 		put_page(page);
 }
 
-static int balloon_migrate(struct balloon_dev_info *info, struct page *newpage,
-			   struct page *page, enum migrate_mode mode)
+static int vb_migrate(struct balloon_dev_info *info, struct page *newpage,
+		      struct page *page, enum migrate_mode mode)
 {
-	struct virtio_balloon *vb = container_of(info, struct virtio_balloon, pages);
-	struct balloon_request *req;
+	struct virtio_balloon *vb = container_of(info, struct vb_pool, info)->vb;
+	struct balloon_dev_info *to = vb_pool_of(vb, newpage, VB_PIECES);
+	struct vb_request *req;
 	unsigned long flags;
 	int err;
 
+	/* Not for the sake of the balloon itself, when it has units made whole. */
+	if (current == READ_ONCE(vb->size.inflating_task))
+		return -EBUSY;
 	if (!down_read_trylock(&vb->users))
 		return -EAGAIN;
 
 	/* Without a way to take the old page back there is no point in starting. */
-	req = balloon_request_get(&vb->deflate);
+	req = vb_request_get(&vb->deflate, 0);
 	if (!req) {
 		up_read(&vb->users);
 		return -EAGAIN;
@@ -86,21 +90,21 @@ static int balloon_migrate(struct balloon_dev_info *info, struct page *newpage,
 
 	err = migrate_inflate(vb, newpage);
 	if (err) {
-		balloon_request_put(&vb->deflate, req);
+		vb_request_put(&vb->deflate, req);
 		up_read(&vb->users);
 		return err;
 	}
 
-	/* Managed pages are counted per zone. */
-	if (!balloon_is_lent(vb) && page_zone(page) != page_zone(newpage)) {
-		adjust_managed_page_count(page, 1);
-		adjust_managed_page_count(newpage, -1);
-	}
+	vb_count_moved(vb, page, newpage);
+
+	/* First in, then out: at no time does the balloon seem to be empty. */
+	spin_lock_irqsave(&to->pages_lock, flags);
+	balloon_page_insert(to, newpage);
+	__count_vm_event(BALLOON_MIGRATE);
+	spin_unlock_irqrestore(&to->pages_lock, flags);
 
 	spin_lock_irqsave(&info->pages_lock, flags);
-	balloon_page_insert(info, newpage);
 	info->isolated_pages--;
-	__count_vm_event(BALLOON_MIGRATE);
 	spin_unlock_irqrestore(&info->pages_lock, flags);
 
 	balloon_page_finalize(page);
@@ -111,12 +115,12 @@ static int balloon_migrate(struct balloon_dev_info *info, struct page *newpage,
 }
 
 /**
- * balloon_migrate_init() - let page migration move the balloon's pages
- * @vb: the balloon
+ * vb_migrate_init() - let page migration move the pages of a pool
+ * @info: of the pool
  *
  * Context: Probe.
  */
-void balloon_migrate_init(struct virtio_balloon *vb)
+void vb_migrate_init(struct balloon_dev_info *info)
 {
-	vb->pages.migratepage = balloon_migrate;
+	info->migratepage = vb_migrate;
 }

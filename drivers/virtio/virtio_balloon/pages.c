@@ -1,123 +1,116 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Pages into the balloon and out of it.  The mechanism only: how many and when
- * is decided in size.c and oom.c.
+ * is decided in size.c, oom.c and pressure.c.
  *
  * A page is in one of these places:
- *   - an inflate request: the device's, not yet visible to page migration;
- *   - vb->pages: the device's, acknowledged; migration may take it;
+ *   - an inflate request: the device's, not yet visible to page migration, and for
+ *     that short time an unmovable page like any other;
+ *   - a pool (pool.c): the device's, acknowledged; migration may take it;
  *   - a deflate request: announced, not yet acknowledged;
- * and vb->nr_pages counts all three.  It enters vb->pages only after the inflate
+ * and vb->nr_pages counts all three.  It enters a pool only after the inflate
  * request was acknowledged, so no page can be deflated before (virtio 1.2,
  * 5.5.6.1: MUST NOT).
  */
-#include <linux/mmzone.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
-#include <linux/swap.h>
-#include <linux/vmstat.h>
 #include <trace/events/virtio_balloon.h>
 
 #include "balloon.h"
 
-/*
- * Free memory the balloon leaves alone, above the watermarks: a share of the RAM,
- * larger where there is no way back, and limits.
- */
-#define BALLOON_RESERVE_SHARE_LENT	64
-#define BALLOON_RESERVE_SHARE		32
-#define BALLOON_RESERVE_MIN		(SZ_4M >> PAGE_SHIFT)
-#define BALLOON_RESERVE_MAX		(SZ_128M >> PAGE_SHIFT)
+/* Reclaim may be tried once, and never hard. */
+#define TAKE_GFP	(balloon_mapping_gfp_mask() | __GFP_NOMEMALLOC | \
+			 __GFP_NORETRY | __GFP_NOWARN)
 
-static unsigned long watermark_pages(void)
+/* A host that owes an answer for so long will not get to see more pages. */
+#define ANNOUNCE_PATIENCE	(5 * HZ)
+
+/* The node that can spare most.  Taking from it makes the nodes equal. */
+static int richest_node(void)
 {
-	unsigned long sum = 0;
-	struct zone *zone;
-	int nid;
+	unsigned long spare, most = 0;
+	int nid, found = numa_mem_id();
 
-	for_each_online_node(nid) {
-		struct zone *zones = NODE_DATA(nid)->node_zones;
-
-		for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
-			if (managed_zone(zone))
-				sum += min_wmark_pages(zone);
+	if (nr_online_nodes == 1)
+		return found;
+	for_each_node_state(nid, N_MEMORY) {
+		spare = vb_node_spare(nid);
+		if (spare > most) {
+			most = spare;
+			found = nid;
+		}
 	}
-	return sum;
+	return found;
+}
+
+/*
+ * Takes a unit as a whole, if there is none by compaction.  Compaction that fails
+ * defers itself, so asking again costs little.
+ */
+static void take_unit(struct virtio_balloon *vb, int nid)
+{
+	gfp_t gfp = TAKE_GFP | __GFP_THISNODE;
+	struct page *page;
+	unsigned int i;
+
+	page = alloc_pages_node(nid, gfp & ~__GFP_RECLAIM, VB_UNIT_ORDER);
+	if (!page && IS_ENABLED(CONFIG_COMPACTION))
+		page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER);
+	if (!page)
+		return;
+
+	split_page(page, VB_UNIT_ORDER);
+	for (i = VB_UNIT_PAGES; i--;)
+		balloon_page_push(&vb->unit, page + i);
 }
 
 /**
- * balloon_spare() - memory that is free or cheap to free
+ * vb_drop_unit() - give back what was taken and not sent
  * @vb: the balloon
  *
- * What is free above the min watermarks, plus page cache that can be dropped.  A
- * guest that must obey (no DEFLATE_ON_OOM) may swap for its host, so free swap
- * counts for it.
- *
- * Context: Any.
- * Return: guest pages.
+ * Context: The size work, or after it was cancelled.
  */
-unsigned long balloon_spare(struct virtio_balloon *vb)
+void vb_drop_unit(struct virtio_balloon *vb)
 {
-	unsigned long have, keep = watermark_pages();
+	struct page *page;
 
-	have = global_zone_page_state(NR_FREE_PAGES);
-	have += global_node_page_state(NR_INACTIVE_FILE);
-	have += global_node_page_state(NR_ACTIVE_FILE) / 2;
-	if (!balloon_is_lent(vb))
-		have += max(get_nr_swap_pages(), 0L);
-
-	return have > keep ? have - keep : 0;
+	while ((page = balloon_page_pop(&vb->unit)))
+		put_page(page);
 }
 
-/**
- * balloon_reserve() - how much of balloon_spare() inflation leaves to the guest
- * @vb: the balloon
- *
- * Without it an impossible target would take the last free page, and the next
- * allocation of anybody would end in the OOM killer.
- *
- * Context: Any.
- * Return: guest pages.
- */
-unsigned long balloon_reserve(struct virtio_balloon *vb)
+/* Fills a request from whole units while there are any, else with single pages. */
+static bool fill_request(struct virtio_balloon *vb, struct vb_request *req, u64 want)
 {
-	bool lent = balloon_is_lent(vb);
-	unsigned long ram = totalram_pages();
+	int nid = richest_node();
+	struct page *page;
 
-	/* The RAM before the balloon took any of it. */
-	if (!lent)
-		ram += atomic_long_read(&vb->nr_pages);
+	if (list_empty(&vb->unit) && want >= VB_UNIT_PAGES && !vb_cushion_pages(vb))
+		take_unit(vb, nid);
+	req->kind = list_empty(&vb->unit) ? VB_PIECES : VB_WHOLE;
 
-	return clamp_t(unsigned long,
-		       ram / (lent ? BALLOON_RESERVE_SHARE_LENT : BALLOON_RESERVE_SHARE),
-		       BALLOON_RESERVE_MIN, BALLOON_RESERVE_MAX);
+	want = min_t(u64, want, VB_REQUEST_PAGES);
+	while (req->nr_pages < want) {
+		if (req->kind == VB_WHOLE)
+			page = balloon_page_pop(&vb->unit);
+		else
+			page = vb_cushion_take(vb) ?: alloc_pages_node(nid, TAKE_GFP, 0);
+		if (!page)
+			return req->kind == VB_WHOLE;
+		balloon_page_push(&req->pages, page);
+		vb_request_add(vb, req, page);
+		vb_count_given(vb, page);
+	}
+	return true;
 }
 
-/**
- * balloon_free_page() - a page comes back to the guest
- * @vb: the balloon
- * @page: holds the balloon's reference only, or an isolating task's as well
- *
- * Freeing writes the poison or zeroes the page where the guest relies on that
- * (virtio 1.2, 5.5.6.6.1).
- *
- * Context: Any but interrupts.
- */
-void balloon_free_page(struct virtio_balloon *vb, struct page *page)
-{
-	if (!balloon_is_lent(vb))
-		adjust_managed_page_count(page, 1);
-	atomic_long_dec(&vb->nr_pages);
-	atomic_long_inc(&vb->nr_returned);
-	put_page(page);
-}
-
-static void free_request_pages(struct virtio_balloon *vb, struct balloon_request *req)
+static void free_request_pages(struct virtio_balloon *vb, struct vb_request *req)
 {
 	struct page *page;
 
 	while ((page = balloon_page_pop(&req->pages)))
-		balloon_free_page(vb, page);
+		vb_free_page(vb, page);
 
 	if (req->migrated) {
 		/* Counted as in the balloon no more when its successor went in. */
@@ -127,55 +120,41 @@ static void free_request_pages(struct virtio_balloon *vb, struct balloon_request
 }
 
 /**
- * balloon_inflate() - give pages to the host
+ * vb_inflate() - give pages to the host
  * @vb: the balloon
- * @want: guest pages; one request takes BALLOON_REQUEST_PAGES at most
+ * @want: guest pages; one request takes VB_REQUEST_PAGES at most
  * @short_of_memory: set if an allocation failed
  *
- * balloon_page_alloc() tries reclaim once and never hard; balloon_spare() has to be
- * asked before.
+ * vb_spare() has to be asked before.
  *
  * Context: The size work.  May sleep for memory, not for the host.
  * Return: guest pages sent; 0 also when all requests are out.
  */
-unsigned int balloon_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory)
+unsigned int vb_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory)
 {
-	struct balloon_request *req;
-	struct page *page;
+	struct vb_request *req;
 	unsigned int sent;
 
-	req = balloon_request_get(&vb->inflate);
+	req = vb_request_get(&vb->inflate, VB_MIGRATE_REQUESTS);
 	if (!req)
 		return 0;
 
-	want = min_t(u64, want, BALLOON_REQUEST_PAGES);
 	WRITE_ONCE(vb->size.inflating_task, current);
-	while (req->nr_pages < want) {
-		page = balloon_page_alloc();
-		if (!page) {
-			*short_of_memory = true;
-			break;
-		}
-		balloon_page_push(&req->pages, page);
-		balloon_request_add(vb, req, page);
-		atomic_long_inc(&vb->nr_pages);
-		if (!balloon_is_lent(vb))
-			adjust_managed_page_count(page, -1);
-	}
-
+	if (!fill_request(vb, req, want))
+		*short_of_memory = true;
 	WRITE_ONCE(vb->size.inflating_task, NULL);
 
 	sent = req->nr_pages;
-	if (!sent || balloon_request_send(vb, &vb->inflate, req)) {
+	if (!sent || vb_request_send(vb, &vb->inflate, req)) {
 		free_request_pages(vb, req);
-		balloon_request_put(&vb->inflate, req);
+		vb_request_put(&vb->inflate, req);
 		return 0;
 	}
 	return sent;
 }
 
-/* The host has the pages now: let migration see them. */
-static void finish_inflate_request(struct virtio_balloon *vb, struct balloon_request *req)
+/* The host has the pages now. */
+static void finish_inflate_request(struct virtio_balloon *vb, struct vb_request *req)
 {
 	struct page *page = req->migrated;
 
@@ -188,29 +167,28 @@ static void finish_inflate_request(struct virtio_balloon *vb, struct balloon_req
 		lock_page(page);
 		unlock_page(page);
 		req->migrated = NULL;
-		atomic_long_inc(&vb->nr_pages);
-		if (!balloon_is_lent(vb))
-			adjust_managed_page_count(page, -1);
+		vb_count_given(vb, page);
 		balloon_page_push(&req->pages, page);
 	}
 
-	balloon_page_list_enqueue(&vb->pages, &req->pages);
-	balloon_request_put(&vb->inflate, req);
+	vb_pool_add(vb, &req->pages, req->kind);
+	vb_request_put(&vb->inflate, req);
 }
 
 static void finish_inflate(struct virtio_balloon *vb)
 {
-	struct balloon_request *req;
+	struct vb_request *req;
 
-	balloon_queue_poll(&vb->inflate);
-	while ((req = balloon_request_answered(&vb->inflate)))
+	vb_queue_poll(vb, &vb->inflate);
+	while ((req = vb_request_answered(&vb->inflate)))
 		finish_inflate_request(vb, req);
 }
 
 /**
- * balloon_deflate() - take pages back from the host
+ * vb_deflate() - take pages back from the host
  * @vb: the balloon
  * @want: guest pages
+ * @nid: the node that needs them, or NUMA_NO_NODE
  * @at_once: use them before the host has acknowledged.  Ignored where the host
  *	insists on being told first (VIRTIO_BALLOON_F_MUST_TELL_HOST).
  *
@@ -219,81 +197,87 @@ static void finish_inflate(struct virtio_balloon *vb)
  * Context: Process context; waits for nothing but page locks it can have.
  * Return: guest pages announced.
  */
-unsigned int balloon_deflate(struct virtio_balloon *vb, u64 want, bool at_once)
+unsigned long vb_deflate(struct virtio_balloon *vb, u64 want, int nid, bool at_once)
 {
-	unsigned int announced = 0;
-	struct balloon_request *req;
+	unsigned long announced = 0;
+	struct vb_request *req;
 	struct page *page;
 	LIST_HEAD(pages);
 	size_t nr;
 
-	if (balloon_has(vb, VIRTIO_BALLOON_F_MUST_TELL_HOST))
+	if (vb_has(vb, VIRTIO_BALLOON_F_MUST_TELL_HOST))
 		at_once = false;
 
 	while (announced < want) {
-		req = balloon_request_get(&vb->deflate);
+		req = vb_request_get(&vb->deflate, VB_MIGRATE_REQUESTS);
 		if (!req)
 			break;
 
-		nr = min_t(u64, want - announced, BALLOON_REQUEST_PAGES);
-		nr = balloon_page_list_dequeue(&vb->pages, &req->pages, nr);
+		nr = min_t(u64, want - announced, VB_REQUEST_PAGES);
+		nr = vb_pool_take(vb, &req->pages, nr, nid);
 		if (!nr) {
-			balloon_request_put(&vb->deflate, req);
+			vb_request_put(&vb->deflate, req);
 			break;
 		}
 		list_for_each_entry(page, &req->pages, lru)
-			balloon_request_add(vb, req, page);
+			vb_request_add(vb, req, page);
 
 		/* Once sent the request may be finished at any moment. */
 		if (at_once)
 			list_splice_init(&req->pages, &pages);
-		if (balloon_request_send(vb, &vb->deflate, req)) {
+		if (vb_request_send(vb, &vb->deflate, req)) {
 			/* Not announced, so not ours before the reset that must come. */
 			list_splice_init(&pages, &req->pages);
-			balloon_request_strand(&vb->deflate, req);
+			vb_request_strand(&vb->deflate, req);
 			break;
 		}
 		announced += nr;
 
 		while ((page = balloon_page_pop(&pages)))
-			balloon_free_page(vb, page);
+			vb_free_page(vb, page);
 	}
 	return announced;
 }
 
 /**
- * balloon_finish_deflate() - free what the host has acknowledged
+ * vb_finish_deflate() - free what the host has acknowledged
  * @vb: the balloon
  *
  * Context: Process context.
  */
-void balloon_finish_deflate(struct virtio_balloon *vb)
+void vb_finish_deflate(struct virtio_balloon *vb)
 {
-	struct balloon_request *req;
+	struct vb_request *req;
+	bool any = false;
 
-	balloon_queue_poll(&vb->deflate);
-	while ((req = balloon_request_answered(&vb->deflate))) {
+	vb_queue_poll(vb, &vb->deflate);
+	while ((req = vb_request_answered(&vb->deflate))) {
 		free_request_pages(vb, req);
-		balloon_request_put(&vb->deflate, req);
+		vb_request_put(&vb->deflate, req);
+		any = true;
 	}
+	/* Another task may wait for just that, in vb_relieve(). */
+	if (any)
+		wake_up(&vb->acked);
 }
 
 /**
- * balloon_finish() - take all answers of the host
+ * vb_finish() - take all answers of the host
  * @vb: the balloon
  *
  * Context: The size work; may sleep.
  */
-void balloon_finish(struct virtio_balloon *vb)
+void vb_finish(struct virtio_balloon *vb)
 {
 	finish_inflate(vb);
-	balloon_finish_deflate(vb);
+	vb_finish_deflate(vb);
 }
 
 /**
- * balloon_relieve() - the guest needs memory now
+ * vb_relieve() - the guest needs memory now
  * @vb: the balloon, with VIRTIO_BALLOON_F_DEFLATE_ON_OOM negotiated
  * @want: guest pages
+ * @nid: the node that needs them, or NUMA_NO_NODE
  * @timeout: how long to wait for the host at most, in jiffies
  *
  * Waits for the host only while nothing at all has come back: because it has to
@@ -303,49 +287,110 @@ void balloon_finish(struct virtio_balloon *vb)
  * Context: Process context, under oom_lock too: allocates nothing.
  * Return: guest pages that came back while it ran, whoever freed them.
  */
-unsigned long balloon_relieve(struct virtio_balloon *vb, unsigned long want,
-			      unsigned long timeout)
+unsigned long vb_relieve(struct virtio_balloon *vb, unsigned long want, int nid,
+			 unsigned long timeout)
 {
 	unsigned long before = atomic_long_read(&vb->nr_returned);
 	unsigned long end = jiffies + timeout;
 	unsigned long announced = 0, freed = 0;
+	long left;
 
 	if (!down_read_trylock(&vb->users))
 		return 0;
 
-	while (READ_ONCE(vb->life) == BALLOON_ON) {
-		balloon_finish_deflate(vb);
+	while (READ_ONCE(vb->life) == VB_ON) {
+		vb_finish_deflate(vb);
 		if (announced < want)
-			announced += balloon_deflate(vb, want - announced, true);
+			announced += vb_deflate(vb, want - announced, nid, true);
 
 		freed = atomic_long_read(&vb->nr_returned) - before;
+		left = end - jiffies;
 		if (freed || !READ_ONCE(vb->deflate.nr_in_flight) ||
-		    virtqueue_is_broken(vb->deflate.vq) || !time_before(jiffies, end))
+		    virtqueue_is_broken(vb->deflate.vq) || left <= 0)
 			break;
 
 		wait_event_timeout(vb->acked,
-				   balloon_queue_poll(&vb->deflate) ||
-				   READ_ONCE(vb->life) != BALLOON_ON, end - jiffies);
+				   vb_queue_poll(vb, &vb->deflate) ||
+				   atomic_long_read(&vb->nr_returned) != before ||
+				   READ_ONCE(vb->life) != VB_ON, left);
 	}
 
 	up_read(&vb->users);
 	return freed;
 }
 
-/* After the reset: what was named in requests is the guest's again. */
-static void release_requests(struct virtio_balloon *vb, struct balloon_queue *queue)
+/* Keeps what the host has acknowledged, for it is not to be used before the reset. */
+static bool park_deflated(struct virtio_balloon *vb, struct list_head *parked)
 {
-	struct balloon_request *req;
+	struct vb_request *req;
+	bool any = false;
 
-	while ((req = balloon_request_answered(queue))) {
+	vb_queue_poll(vb, &vb->deflate);
+	while ((req = vb_request_answered(&vb->deflate))) {
+		list_splice_init(&req->pages, parked);
 		free_request_pages(vb, req);
-		balloon_request_put(queue, req);
+		vb_request_put(&vb->deflate, req);
+		any = true;
+	}
+	return any;
+}
+
+static bool all_announced(struct virtio_balloon *vb)
+{
+	return vb_pools_empty(vb) && !READ_ONCE(vb->inflate.nr_in_flight) &&
+	       !READ_ONCE(vb->deflate.nr_in_flight) &&
+	       !READ_ONCE(vb->deflate.pages_in_flight);
+}
+
+/**
+ * vb_announce_all() - tell the host that all pages are wanted back
+ * @vb: the balloon, its work cancelled, its device about to be reset
+ * @parked: where to keep pages that the host has acknowledged
+ *
+ * The host has to learn of each page that will be used (virtio 1.2, 5.5.6.1), and
+ * a reset tells it nothing.  No page is used yet, for only the reset ends the host's
+ * claim to the target.  Gives up on a host that does not answer.
+ *
+ * Context: Process context, sleeps.
+ */
+void vb_announce_all(struct virtio_balloon *vb, struct list_head *parked)
+{
+	unsigned long end = jiffies + ANNOUNCE_PATIENCE;
+	long left;
+
+	for (;;) {
+		finish_inflate(vb);
+		if (park_deflated(vb, parked) ||
+		    vb_deflate(vb, U64_MAX, NUMA_NO_NODE, false))
+			end = jiffies + ANNOUNCE_PATIENCE;
+		if (all_announced(vb))
+			return;
+
+		left = end - jiffies;
+		if (left <= 0 || virtqueue_is_broken(vb->deflate.vq) ||
+		    virtqueue_is_broken(vb->inflate.vq))
+			return;
+		/* Isolated pages come back without a sound, hence not for long. */
+		wait_event_timeout(vb->acked, vb_queue_poll(vb, &vb->inflate) ||
+				   vb_queue_poll(vb, &vb->deflate), min(left, HZ / 10));
+	}
+}
+
+/* After the reset: what was named in requests is the guest's again. */
+static void release_requests(struct virtio_balloon *vb, struct vb_queue *queue)
+{
+	struct vb_request *req;
+
+	while ((req = vb_request_answered(queue))) {
+		free_request_pages(vb, req);
+		vb_request_put(queue, req);
 	}
 }
 
 /**
- * balloon_release_all() - give every page back to the guest
+ * vb_release_all() - give every page back to the guest
  * @vb: of a device that has been reset
+ * @parked: pages that the host has acknowledged before
  *
  * Before the reset none of them may be used unless the host's target allows it
  * (virtio 1.2, 5.5.6.1); afterwards no balloon exists any more.  Pages that a
@@ -353,29 +398,22 @@ static void release_requests(struct virtio_balloon *vb, struct balloon_queue *qu
  *
  * Context: Process context, sleeps.
  */
-void balloon_release_all(struct virtio_balloon *vb)
+void vb_release_all(struct virtio_balloon *vb, struct list_head *parked)
 {
 	struct page *page;
-	LIST_HEAD(pages);
-	bool empty;
 
 	release_requests(vb, &vb->inflate);
 	release_requests(vb, &vb->deflate);
+	vb_drop_unit(vb);
 
 	for (;;) {
-		balloon_page_list_dequeue(&vb->pages, &pages, BALLOON_REQUEST_PAGES);
-		empty = list_empty(&pages);
-		while ((page = balloon_page_pop(&pages)))
-			balloon_free_page(vb, page);
-		if (!empty) {
+		while ((page = balloon_page_pop(parked)))
+			vb_free_page(vb, page);
+		if (vb_pool_take(vb, parked, VB_REQUEST_PAGES, NUMA_NO_NODE)) {
 			cond_resched();
 			continue;
 		}
-
-		spin_lock_irq(&vb->pages.pages_lock);
-		empty = list_empty(&vb->pages.pages) && !vb->pages.isolated_pages;
-		spin_unlock_irq(&vb->pages.pages_lock);
-		if (empty)
+		if (vb_pools_empty(vb))
 			break;
 		schedule_timeout_uninterruptible(1);
 	}

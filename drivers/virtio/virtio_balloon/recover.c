@@ -6,19 +6,22 @@
  * pages back to the guest, and brought up again; later and later if that does not
  * last.
  *
- * The work runs on a freezable queue, but not on the driver's own, which it drains.
+ * To notice is the business of this file, to act that of life.c.  The work runs on a
+ * freezable queue, but not on the driver's own, which it drains.
  */
 #include <linux/kernel.h>
 #include <linux/virtio_config.h>
 
 #include "balloon.h"
 
-#define RECOVER_DELAY_MIN	HZ
-#define RECOVER_DELAY_MAX	(300 * HZ)
-/* A device that ran for so long has recovered. */
-#define RECOVER_LASTING		(600 * HZ)
-
-static bool needs_reset(struct virtio_balloon *vb)
+/**
+ * vb_needs_reset() - is the device at its end?
+ * @vb: the balloon
+ *
+ * Context: Process context; its queues exist.
+ * Return: whether it does nothing any more until it is reset.
+ */
+bool vb_needs_reset(struct virtio_balloon *vb)
 {
 	struct virtio_device *vdev = vb->vdev;
 	u8 status = vdev->config->get_status(vdev);
@@ -38,70 +41,42 @@ static bool needs_reset(struct virtio_balloon *vb)
 	return false;
 }
 
-static void balloon_recover_work(struct work_struct *work)
-{
-	struct virtio_balloon *vb = container_of(to_delayed_work(work),
-						 struct virtio_balloon, recover.work);
-	struct balloon_recover *recover = &vb->recover;
-	int err = -EOPNOTSUPP;
-
-	if (vb->life == BALLOON_ON) {
-		/* A resume may have been quicker than this work. */
-		if (!needs_reset(vb))
-			return;
-		dev_warn(&vb->vdev->dev, "the device is broken: resetting it\n");
-		balloon_take_down(vb);
-
-		if (recover->delay && time_before(jiffies, recover->up_at + RECOVER_LASTING)) {
-			recover->delay = min_t(unsigned long, 2 * recover->delay,
-					       RECOVER_DELAY_MAX);
-			queue_delayed_work(system_freezable_wq, &recover->work, recover->delay);
-			return;
-		}
-		recover->delay = RECOVER_DELAY_MIN;
-	}
-
-#ifdef CONFIG_PM_SLEEP
-	err = virtio_device_restore(vb->vdev);
-#endif
-	recover->up_at = jiffies;
-	if (err)
-		dev_err(&vb->vdev->dev, "the balloon is off after the reset: %d\n", err);
-}
-
 /**
- * balloon_recover_check() - does the device need a reset?
+ * vb_recover_check() - does the device need a reset?
  * @vb: the balloon, online
  *
  * Context: Process context.
  * Return: whether it does; it will be reset soon.
  */
-bool balloon_recover_check(struct virtio_balloon *vb)
+bool vb_recover_check(struct virtio_balloon *vb)
 {
-	if (!needs_reset(vb))
+	if (!vb_needs_reset(vb))
 		return false;
 	queue_delayed_work(system_freezable_wq, &vb->recover.work, 0);
 	return true;
 }
 
 /**
- * balloon_recover_stop() - the device goes away for good
+ * vb_recover_stop() - the device goes away for good
  * @vb: the balloon
  *
  * Context: Process context; waits for a recovery under way.
  */
-void balloon_recover_stop(struct virtio_balloon *vb)
+void vb_recover_stop(struct virtio_balloon *vb)
 {
 	disable_delayed_work_sync(&vb->recover.work);
 }
 
 /**
- * balloon_recover_init() - prepare recovery
+ * vb_recover_allow() - the core is done with its part of probing
  * @vb: the balloon
  *
- * Context: Probe.
+ * Until then a reset would come in between.  What happened meanwhile is looked at now.
+ *
+ * Context: Process context.
  */
-void balloon_recover_init(struct virtio_balloon *vb)
+void vb_recover_allow(struct virtio_balloon *vb)
 {
-	INIT_DELAYED_WORK(&vb->recover.work, balloon_recover_work);
+	enable_delayed_work(&vb->recover.work);
+	vb_recover_check(vb);
 }

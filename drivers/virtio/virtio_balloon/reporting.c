@@ -10,8 +10,8 @@
  *
  * That puts a duty on the removal of a device that does not answer any more, be it
  * hung or gone: unregistering waits for report(), and report() waits for the
- * reset.  balloon_take_down() hence resets the device first; that sets vb->life to
- * BALLOON_OFF and wakes the waiter, report() fails with -ENODEV, the engine takes
+ * reset.  vb_take_down() hence resets the device first; that sets vb->life to
+ * VB_OFF and wakes the waiter, report() fails with -ENODEV, the engine takes
  * its pages back as not reported, and only then is it asked to let go of us.  The
  * same order serves surprise removal, where the core breaks the queues before it
  * calls remove(), and suspend, where the engine has paused and no report is out
@@ -24,9 +24,9 @@
 #include "balloon.h"
 
 /* Largest single range; the length field of a descriptor has 32 bits. */
-#define BALLOON_REPORT_ELEM_MAX	SZ_256M
+#define VB_REPORT_ELEM_MAX	SZ_256M
 
-static bool report_answered(struct balloon_reporting *reporting)
+static bool report_answered(struct vb_reporting *reporting)
 {
 	unsigned int len;
 	bool answered;
@@ -34,18 +34,18 @@ static bool report_answered(struct balloon_reporting *reporting)
 	spin_lock(&reporting->lock);
 	answered = virtqueue_get_buf(reporting->vq, &len);
 	if (answered)
-		reporting->stall_warned = false;
+		reporting->stall.warned = false;
 	spin_unlock(&reporting->lock);
 	return answered;
 }
 
 static int report_send(struct virtio_balloon *vb, struct scatterlist *sg, unsigned int nents)
 {
-	struct balloon_reporting *reporting = &vb->reporting;
+	struct vb_reporting *reporting = &vb->reporting;
 	int err = -ENODEV;
 
 	spin_lock(&reporting->lock);
-	if (READ_ONCE(vb->life) == BALLOON_ON) {
+	if (READ_ONCE(vb->life) == VB_ON) {
 		err = virtqueue_add_inbuf(reporting->vq, sg, nents, reporting, GFP_ATOMIC);
 		if (!err) {
 			reporting->sent = jiffies;
@@ -57,7 +57,7 @@ static int report_send(struct virtio_balloon *vb, struct scatterlist *sg, unsign
 }
 
 /**
- * balloon_reporting_check() - the host has not answered a report yet
+ * vb_reporting_check() - the host has not answered a report yet
  * @vb: the balloon, with a report out; its queue is there
  *
  * After a while asks whether the device is broken, and says in the log that it is
@@ -65,25 +65,20 @@ static int report_send(struct virtio_balloon *vb, struct scatterlist *sg, unsign
  *
  * Context: Process context.
  */
-void balloon_reporting_check(struct virtio_balloon *vb)
+void vb_reporting_check(struct virtio_balloon *vb)
 {
-	struct balloon_reporting *reporting = &vb->reporting;
-	unsigned long age;
-	bool broken, warn;
+	struct vb_reporting *reporting = &vb->reporting;
+	bool broken, late, warn;
 
 	spin_lock(&reporting->lock);
-	age = jiffies - reporting->sent;
 	broken = virtqueue_is_broken(reporting->vq);
-	warn = (broken || age >= BALLOON_STALL_WARN) && !reporting->stall_warned;
-	reporting->stall_warned |= warn;
+	late = vb_stall_check(&reporting->stall, jiffies - reporting->sent, broken, &warn);
 	spin_unlock(&reporting->lock);
 
-	if (broken || age >= BALLOON_STALL_LATE)
-		balloon_recover_check(vb);
+	if (late)
+		vb_recover_check(vb);
 	if (warn)
-		dev_warn(&vb->vdev->dev,
-			 "reporting: %s, pages stay with the host until it answers or the device is reset\n",
-			 broken ? "queue broken" : "no answer from the host");
+		vb_stall_warn(vb, "reporting", broken);
 }
 
 /* Until the answer or the reset. */
@@ -94,17 +89,17 @@ static int report_wait(struct virtio_balloon *vb)
 	for (;;) {
 		wait_event_timeout(vb->acked,
 				   (answered = report_answered(&vb->reporting)) ||
-				   READ_ONCE(vb->life) == BALLOON_OFF, HZ);
+				   READ_ONCE(vb->life) == VB_OFF, HZ);
 		if (answered)
 			return 0;
-		if (READ_ONCE(vb->life) == BALLOON_OFF)
+		if (READ_ONCE(vb->life) == VB_OFF)
 			return -ENODEV;
-		balloon_reporting_check(vb);
+		vb_reporting_check(vb);
 	}
 }
 
-static int balloon_report(struct page_reporting_dev_info *dev, struct scatterlist *sg,
-			  unsigned int nents)
+static int vb_report(struct page_reporting_dev_info *dev, struct scatterlist *sg,
+		     unsigned int nents)
 {
 	struct virtio_balloon *vb = container_of(dev, struct virtio_balloon, reporting.dev);
 	unsigned int ring, part, left = nents;
@@ -112,7 +107,7 @@ static int balloon_report(struct page_reporting_dev_info *dev, struct scatterlis
 	int err = -ENODEV;
 
 	down_read(&vb->users);
-	if (READ_ONCE(vb->life) != BALLOON_ON)
+	if (READ_ONCE(vb->life) != VB_ON)
 		goto out;
 
 	/* A ring smaller than the engine's batch takes it in pieces. */
@@ -137,12 +132,12 @@ out:
 }
 
 /**
- * balloon_reporting_answer() - the host has used a buffer of the reporting queue
+ * vb_reporting_answer() - the host has used a buffer of the reporting queue
  * @vq: the queue
  *
  * Context: Interrupt.
  */
-void balloon_reporting_answer(struct virtqueue *vq)
+void vb_reporting_answer(struct virtqueue *vq)
 {
 	struct virtio_balloon *vb = vq->vdev->priv;
 
@@ -150,16 +145,16 @@ void balloon_reporting_answer(struct virtqueue *vq)
 }
 
 /**
- * balloon_reporting_init() - prepare reporting
+ * vb_reporting_init() - prepare reporting
  * @vb: the balloon
  *
  * Context: Probe.
  */
-void balloon_reporting_init(struct virtio_balloon *vb)
+void vb_reporting_init(struct virtio_balloon *vb)
 {
 	spin_lock_init(&vb->reporting.lock);
-	vb->reporting.dev.report = balloon_report;
-	vb->reporting.dev.max_elem_bytes = BALLOON_REPORT_ELEM_MAX;
+	vb->reporting.dev.report = vb_report;
+	vb->reporting.dev.max_elem_bytes = VB_REPORT_ELEM_MAX;
 
 	/*
 	 * With 64 KiB pages a pageblock is 512 MiB, which is hardly ever free as
@@ -170,18 +165,18 @@ void balloon_reporting_init(struct virtio_balloon *vb)
 }
 
 /**
- * balloon_reporting_register() - offer the device to the engine
+ * vb_reporting_register() - offer the device to the engine
  * @vb: the balloon, after DRIVER_OK
  *
  * Context: Process context.
  * Return: 0, also when the host does not take reports; -EBUSY when another device
  * does already.
  */
-int balloon_reporting_register(struct virtio_balloon *vb)
+int vb_reporting_register(struct virtio_balloon *vb)
 {
 	int err;
 
-	if (!balloon_has(vb, VIRTIO_BALLOON_F_REPORTING))
+	if (!vb_has(vb, VIRTIO_BALLOON_F_REPORTING))
 		return 0;
 	err = page_reporting_register(&vb->reporting.dev);
 	vb->reporting.registered = !err;
@@ -189,25 +184,12 @@ int balloon_reporting_register(struct virtio_balloon *vb)
 }
 
 /**
- * balloon_reporting_flush() - wait until nobody is about to kick
- * @vb: the balloon, its life no longer BALLOON_ON
- *
- * Context: Process context.
- */
-void balloon_reporting_flush(struct virtio_balloon *vb)
-{
-	spin_lock(&vb->reporting.lock);
-	/* A sender that saw BALLOON_ON has left; later ones will not see it. */
-	spin_unlock(&vb->reporting.lock);
-}
-
-/**
- * balloon_reporting_unregister() - no more reports
+ * vb_reporting_unregister() - no more reports
  * @vb: the balloon, its device reset
  *
  * Context: Process context, waits for a report under way.
  */
-void balloon_reporting_unregister(struct virtio_balloon *vb)
+void vb_reporting_unregister(struct virtio_balloon *vb)
 {
 	if (vb->reporting.registered)
 		page_reporting_unregister(&vb->reporting.dev);

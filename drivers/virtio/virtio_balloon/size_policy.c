@@ -16,7 +16,7 @@ static unsigned long time_until(unsigned long when, unsigned long now)
 }
 
 /**
- * balloon_size_decide() - what to do next about the balloon's size
+ * vb_size_decide() - what to do next about the balloon's size
  * @view: the situation
  * @plan: filled in
  *
@@ -26,30 +26,30 @@ static unsigned long time_until(unsigned long when, unsigned long now)
  *
  * Context: Any; touches nothing but its arguments.
  */
-void balloon_size_decide(const struct balloon_size_view *view,
-			 struct balloon_size_plan *plan)
+void vb_size_decide(const struct vb_size_view *view,
+		    struct vb_size_plan *plan)
 {
-	*plan = (struct balloon_size_plan){ .state = view->state };
+	*plan = (struct vb_size_plan){ };
 
 	if (view->held == view->target) {
-		plan->state = BALLOON_IDLE;
+		plan->state = VB_IDLE;
 		return;
 	}
 
 	if (view->held > view->target) {
-		plan->state = BALLOON_DEFLATING;
+		plan->state = VB_DEFLATING;
 		if (!view->inflating)
 			plan->deflate = view->held - view->target;
 		return;
 	}
 
 	if (view->hold && time_before(view->now, view->hold_until)) {
-		plan->state = BALLOON_HOLDOFF;
+		plan->state = VB_HOLDOFF;
 		plan->delay = time_until(view->hold_until, view->now);
 		return;
 	}
 
-	plan->state = BALLOON_INFLATING;
+	plan->state = VB_INFLATING;
 	if (view->deflating)
 		return;
 
@@ -63,19 +63,19 @@ void balloon_size_decide(const struct balloon_size_view *view,
 }
 
 /**
- * balloon_backoff_next() - how long to wait after one more failed inflation
+ * vb_backoff_next() - how long to wait after one more failed inflation
  * @backoff: the last wait, in jiffies; 0 if the inflation before succeeded
  *
- * Return: the wait, in jiffies; doubles up to %BALLOON_BACKOFF_MAX.
+ * Return: the wait, in jiffies; doubles up to %VB_BACKOFF_MAX.
  */
-unsigned long balloon_backoff_next(unsigned long backoff)
+unsigned long vb_backoff_next(unsigned long backoff)
 {
-	return clamp_t(unsigned long, 2 * backoff, BALLOON_BACKOFF_MIN,
-		       BALLOON_BACKOFF_MAX);
+	return clamp_t(unsigned long, 2 * backoff, VB_BACKOFF_MIN,
+		       VB_BACKOFF_MAX);
 }
 
 /**
- * balloon_hold_next() - how long not to inflate after the guest took pages back
+ * vb_hold_next() - how long not to inflate after the guest took pages back
  * @length: length of the hold-off before, in jiffies; 0 if there was none
  * @first: length of a first hold-off, in jiffies
  * @soon: the guest needed pages again soon after that hold-off had ended
@@ -83,9 +83,9 @@ unsigned long balloon_backoff_next(unsigned long backoff)
  * Return: the new length, in jiffies; doubles, within bounds, while pressure keeps
  * coming back.
  */
-unsigned long balloon_hold_next(unsigned long length, unsigned long first, bool soon)
+unsigned long vb_hold_next(unsigned long length, unsigned long first, bool soon)
 {
 	if (!soon)
 		return first;
-	return clamp(2 * length, first, BALLOON_HOLD_GROWTH * first);
+	return clamp(2 * length, first, VB_HOLD_GROWTH * first);
 }

@@ -10,39 +10,38 @@
 #include <linux/types.h>
 
 /* After a failed inflation: first and longest wait before the next try. */
-#define BALLOON_BACKOFF_MIN	(HZ / 5)
-#define BALLOON_BACKOFF_MAX	(5 * HZ)
+#define VB_BACKOFF_MIN	(HZ / 5)
+#define VB_BACKOFF_MAX	(5 * HZ)
 
 /* After the guest had to take pages back: the first hold-off, in ms, and its bounds. */
-#define BALLOON_HOLD_DEFAULT_MS	30000
-#define BALLOON_HOLD_MIN_MS	1000
-#define BALLOON_HOLD_MAX_MS	600000
+#define VB_HOLD_DEFAULT_MS	30000
+#define VB_HOLD_MIN_MS	1000
+#define VB_HOLD_MAX_MS	600000
 /* The longest is so many times the first. */
-#define BALLOON_HOLD_GROWTH	16
+#define VB_HOLD_GROWTH	16
 /* It does not end sooner than this after the last sign of unease. */
-#define BALLOON_HOLD_EXTRA	(10 * HZ)
+#define VB_HOLD_EXTRA	(10 * HZ)
 
-enum balloon_size_state {
+enum vb_size_state {
 	/* At the target, or nothing can be done about it. */
-	BALLOON_IDLE,
+	VB_IDLE,
 	/* Giving pages to the host; includes waiting for memory to do so. */
-	BALLOON_INFLATING,
+	VB_INFLATING,
 	/* Taking pages back because the host allows it. */
-	BALLOON_DEFLATING,
+	VB_DEFLATING,
 	/* The guest needed pages back; the target is not chased for a while. */
-	BALLOON_HOLDOFF,
+	VB_HOLDOFF,
 };
 
 /* Why the size changed; named in trace/events/virtio_balloon.h, as the states. */
-enum balloon_reason {
-	BALLOON_REASON_TARGET,
-	BALLOON_REASON_OOM,
-	BALLOON_REASON_PRESSURE,
+enum vb_reason {
+	VB_REASON_TARGET,
+	VB_REASON_OOM,
+	VB_REASON_PRESSURE,
 };
 
 /**
- * struct balloon_size_view - all that the decision rests on
- * @state: where the machine stands
+ * struct vb_size_view - all that the decision rests on
  * @target: what the host wants, in guest pages
  * @held: what the balloon will hold once all requests are answered, in guest pages
  * @inflating: guest pages in inflate requests without an answer
@@ -54,8 +53,7 @@ enum balloon_reason {
  * @retry: the last inflation failed; not again before @retry_at
  * @retry_at: jiffies
  */
-struct balloon_size_view {
-	enum balloon_size_state state;
+struct vb_size_view {
 	u64 target;
 	u64 held;
 	unsigned long inflating;
@@ -69,24 +67,24 @@ struct balloon_size_view {
 };
 
 /**
- * struct balloon_size_plan - the decision
+ * struct vb_size_plan - the decision
  * @state: where the machine goes
  * @inflate: guest pages to give now
  * @deflate: guest pages to take back now; never together with @inflate
  * @out_of_puff: more is wanted but there is no memory to give
  * @delay: jiffies until the next look, 0 if only an event brings one
  */
-struct balloon_size_plan {
-	enum balloon_size_state state;
+struct vb_size_plan {
+	enum vb_size_state state;
 	u64 inflate;
 	u64 deflate;
 	bool out_of_puff;
 	unsigned long delay;
 };
 
-void balloon_size_decide(const struct balloon_size_view *view,
-			 struct balloon_size_plan *plan);
-unsigned long balloon_backoff_next(unsigned long backoff);
-unsigned long balloon_hold_next(unsigned long length, unsigned long first, bool soon);
+void vb_size_decide(const struct vb_size_view *view,
+		    struct vb_size_plan *plan);
+unsigned long vb_backoff_next(unsigned long backoff);
+unsigned long vb_hold_next(unsigned long length, unsigned long first, bool soon);
 
 #endif /* _DRIVERS_VIRTIO_BALLOON_SIZE_POLICY_H */

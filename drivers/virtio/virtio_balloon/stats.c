@@ -68,10 +68,20 @@ static void stat_events(struct stats_cursor *at)
 }
 #endif
 
+/* The guest may count on what is in the balloon; the host has it already. */
+static unsigned long available_without_balloon(struct virtio_balloon *vb)
+{
+	unsigned long available = si_mem_available();
+
+	if (vb->reclaimable)
+		available -= min_t(unsigned long, available, atomic_long_read(&vb->nr_pages));
+	return available;
+}
+
 /* Put a filled buffer on the ring, without telling the host yet. */
 static int stats_post(struct virtio_balloon *vb)
 {
-	struct balloon_stats *stats = &vb->stats;
+	struct vb_stats *stats = &vb->stats;
 	struct stats_cursor at = {
 		.vdev = vb->vdev,
 		.next = stats->table,
@@ -84,19 +94,19 @@ static int stats_post(struct virtio_balloon *vb)
 	stat_events(&at);
 	stat_pages(&at, VIRTIO_BALLOON_S_MEMFREE, si.freeram);
 	stat_pages(&at, VIRTIO_BALLOON_S_MEMTOT, si.totalram);
-	stat_pages(&at, VIRTIO_BALLOON_S_AVAIL, si_mem_available());
+	stat_pages(&at, VIRTIO_BALLOON_S_AVAIL, available_without_balloon(vb));
 	stat_pages(&at, VIRTIO_BALLOON_S_CACHES, global_node_page_state(NR_FILE_PAGES));
 
 	sg_init_one(&sg, stats->table, (at.next - stats->table) * sizeof(*at.next));
 	return virtqueue_add_outbuf(stats->vq, &sg, 1, stats, GFP_KERNEL);
 }
 
-static void balloon_stats_work(struct work_struct *work)
+static void vb_stats_work(struct work_struct *work)
 {
 	struct virtio_balloon *vb = container_of(work, struct virtio_balloon, stats.work);
 	unsigned int len;
 
-	balloon_wakeup_turn(vb, BALLOON_WAKE_STATS_ASKED, BALLOON_WAKE_STATS_BUSY);
+	vb_wakeup_turn(vb, VB_WAKE_STATS_ASKED, VB_WAKE_STATS_BUSY);
 
 	/* No buffer came back: the interrupt was spurious, or the queue is broken. */
 	if (virtqueue_get_buf(vb->stats.vq, &len)) {
@@ -106,32 +116,42 @@ static void balloon_stats_work(struct work_struct *work)
 			dev_warn_once(&vb->vdev->dev, "stats: cannot answer the host\n");
 	}
 
-	balloon_wakeup_drop(vb, BALLOON_WAKE_STATS_BUSY);
+	vb_wakeup_drop(vb, VB_WAKE_STATS_BUSY);
 }
 
 /**
- * balloon_stats_request() - the host asks for statistics
- * @vq: the statistics queue
+ * vb_stats_look() - answer if the host asks for statistics
+ * @vb: the balloon
  *
  * Collecting them may sleep, so a work does it.
  *
- * Context: Interrupt.
+ * Context: Any, interrupts included.
  */
-void balloon_stats_request(struct virtqueue *vq)
+void vb_stats_look(struct virtio_balloon *vb)
 {
-	struct virtio_balloon *vb = vq->vdev->priv;
 	unsigned long flags;
 
 	spin_lock_irqsave(&vb->quiet_lock, flags);
 	if (!vb->quiet) {
-		balloon_wakeup_hold(vb, BALLOON_WAKE_STATS_ASKED);
+		vb_wakeup_hold(vb, VB_WAKE_STATS_ASKED);
 		queue_work(vb->wq, &vb->stats.work);
 	}
 	spin_unlock_irqrestore(&vb->quiet_lock, flags);
 }
 
 /**
- * balloon_stats_prime() - leave the first buffer with the device
+ * vb_stats_request() - the host asks for statistics
+ * @vq: the statistics queue
+ *
+ * Context: Interrupt.
+ */
+void vb_stats_request(struct virtqueue *vq)
+{
+	vb_stats_look(vq->vdev->priv);
+}
+
+/**
+ * vb_stats_prime() - leave the first buffer with the device
  * @vb: the balloon, before DRIVER_OK
  *
  * The device gets one buffer after initialisation (virtio 1.2, 5.5.6.3), but must
@@ -140,7 +160,7 @@ void balloon_stats_request(struct virtqueue *vq)
  * Context: Process context.
  * Return: 0 or -errno of the ring.
  */
-int balloon_stats_prime(struct virtio_balloon *vb)
+int vb_stats_prime(struct virtio_balloon *vb)
 {
 	int err = stats_post(vb);
 
@@ -150,12 +170,12 @@ int balloon_stats_prime(struct virtio_balloon *vb)
 }
 
 /**
- * balloon_stats_init() - prepare the statistics
+ * vb_stats_init() - prepare the statistics
  * @vb: the balloon
  *
  * Context: Probe.
  */
-void balloon_stats_init(struct virtio_balloon *vb)
+void vb_stats_init(struct virtio_balloon *vb)
 {
-	INIT_WORK(&vb->stats.work, balloon_stats_work);
+	INIT_WORK(&vb->stats.work, vb_stats_work);
 }

@@ -55,20 +55,20 @@ static DEVICE_ATTR_RO(hinted_bytes);
 static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	static const char * const names[] = {
-		[BALLOON_IDLE] = "idle",
-		[BALLOON_INFLATING] = "inflating",
-		[BALLOON_DEFLATING] = "deflating",
-		[BALLOON_HOLDOFF] = "holdoff",
+		[VB_IDLE] = "idle",
+		[VB_INFLATING] = "inflating",
+		[VB_DEFLATING] = "deflating",
+		[VB_HOLDOFF] = "holdoff",
 	};
 	struct virtio_balloon *vb = to_balloon(dev);
 
-	if (READ_ONCE(vb->life) != BALLOON_ON)
+	if (READ_ONCE(vb->life) != VB_ON)
 		return sysfs_emit(buf, "dead\n");
 	return sysfs_emit(buf, "%s\n", names[READ_ONCE(vb->size.state)]);
 }
 static DEVICE_ATTR_RO(state);
 
-static struct attribute *balloon_attrs[] = {
+static struct attribute *vb_attrs[] = {
 	&dev_attr_actual_bytes.attr,
 	&dev_attr_target_bytes.attr,
 	&dev_attr_returned_bytes.attr,
@@ -79,12 +79,12 @@ static struct attribute *balloon_attrs[] = {
 	NULL,
 };
 
-static const struct attribute_group balloon_group = {
+static const struct attribute_group vb_group = {
 	.name = "balloon",
-	.attrs = balloon_attrs,
+	.attrs = vb_attrs,
 };
 
-const struct attribute_group *balloon_sysfs_groups[] = {
-	&balloon_group,
+const struct attribute_group *vb_sysfs_groups[] = {
+	&vb_group,
 	NULL,
 };

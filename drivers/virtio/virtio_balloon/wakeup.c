@@ -26,7 +26,7 @@ static void wakeup_set(struct virtio_balloon *vb, u32 mask)
 }
 
 /**
- * balloon_wakeup_init() - prepare the wakeup source
+ * vb_wakeup_init() - prepare the wakeup source
  * @vb: the balloon
  *
  * The source is the balloon's own, apart from the transport's, because wakeup
@@ -34,7 +34,7 @@ static void wakeup_set(struct virtio_balloon *vb, u32 mask)
  *
  * Context: Probe, before the device can interrupt.
  */
-void balloon_wakeup_init(struct virtio_balloon *vb)
+void vb_wakeup_init(struct virtio_balloon *vb)
 {
 	spin_lock_init(&vb->wake_lock);
 	vb->wake_mask = 0;
@@ -42,13 +42,13 @@ void balloon_wakeup_init(struct virtio_balloon *vb)
 }
 
 /**
- * balloon_wakeup_hold() - keep the system awake
+ * vb_wakeup_hold() - keep the system awake
  * @vb: the balloon
- * @reason: BALLOON_WAKE_*
+ * @reason: VB_WAKE_*
  *
  * Context: Any, interrupts included.
  */
-void balloon_wakeup_hold(struct virtio_balloon *vb, u32 reason)
+void vb_wakeup_hold(struct virtio_balloon *vb, u32 reason)
 {
 	unsigned long flags;
 
@@ -58,14 +58,14 @@ void balloon_wakeup_hold(struct virtio_balloon *vb, u32 reason)
 }
 
 /**
- * balloon_wakeup_turn() - the work takes over from the interrupt
+ * vb_wakeup_turn() - the work takes over from the interrupt
  * @vb: the balloon
- * @from: BALLOON_WAKE_*_ASKED
- * @to: BALLOON_WAKE_*_BUSY; set only if @from was
+ * @from: VB_WAKE_*_ASKED
+ * @to: VB_WAKE_*_BUSY; set only if @from was
  *
  * Context: Any, interrupts included.
  */
-void balloon_wakeup_turn(struct virtio_balloon *vb, u32 from, u32 to)
+void vb_wakeup_turn(struct virtio_balloon *vb, u32 from, u32 to)
 {
 	unsigned long flags;
 
@@ -76,13 +76,13 @@ void balloon_wakeup_turn(struct virtio_balloon *vb, u32 from, u32 to)
 }
 
 /**
- * balloon_wakeup_drop() - these reasons to stay awake are gone
+ * vb_wakeup_drop() - these reasons to stay awake are gone
  * @vb: the balloon
- * @reasons: BALLOON_WAKE_*, or ~0 for all
+ * @reasons: VB_WAKE_*, or ~0 for all
  *
  * Context: Any, interrupts included.
  */
-void balloon_wakeup_drop(struct virtio_balloon *vb, u32 reasons)
+void vb_wakeup_drop(struct virtio_balloon *vb, u32 reasons)
 {
 	unsigned long flags;
 

@@ -12,7 +12,7 @@
 #include <linux/tracepoint.h>
 #include <linux/virtio.h>
 
-/* The values are those of enum balloon_size_state and enum balloon_reason. */
+/* The values are those of enum vb_size_state and enum vb_reason. */
 #define show_balloon_state(state)		\
 	__print_symbolic(state,			\
 		{ 0, "idle" },			\
@@ -229,19 +229,16 @@ TRACE_EVENT(virtio_balloon_relief,
 
 TRACE_EVENT(virtio_balloon_pressure,
 
-	TP_PROTO(const struct virtio_device *vdev, unsigned long spare, unsigned long reserve,
-		 unsigned int stalls, unsigned int psi_some, unsigned int psi_full,
-		 unsigned long wanted),
+	TP_PROTO(const struct virtio_device *vdev, unsigned long spare,
+		 unsigned long reserve, unsigned int stalls, unsigned long wanted),
 
-	TP_ARGS(vdev, spare, reserve, stalls, psi_some, psi_full, wanted),
+	TP_ARGS(vdev, spare, reserve, stalls, wanted),
 
 	TP_STRUCT__entry(
 		__field(unsigned int, dev)
 		__field(unsigned long, spare)
 		__field(unsigned long, reserve)
 		__field(unsigned int, stalls)
-		__field(unsigned int, psi_some)
-		__field(unsigned int, psi_full)
 		__field(unsigned long, wanted)
 	),
 
@@ -250,14 +247,11 @@ TRACE_EVENT(virtio_balloon_pressure,
 		__entry->spare = spare;
 		__entry->reserve = reserve;
 		__entry->stalls = stalls;
-		__entry->psi_some = psi_some;
-		__entry->psi_full = psi_full;
 		__entry->wanted = wanted;
 	),
 
-	TP_printk("dev=%u spare=%lu reserve=%lu stalls=%u psi_some=%u psi_full=%u wanted=%lu",
-		  __entry->dev, __entry->spare, __entry->reserve, __entry->stalls,
-		  __entry->psi_some, __entry->psi_full, __entry->wanted)
+	TP_printk("dev=%u spare=%lu reserve=%lu stalls=%u wanted=%lu", __entry->dev,
+		  __entry->spare, __entry->reserve, __entry->stalls, __entry->wanted)
 );
 
 TRACE_EVENT(virtio_balloon_hint,

@@ -9,7 +9,7 @@
 #include <linux/tracepoint.h>
 #include <trace/events/printk.h>
 
-#include "softdev_kunit.h"
+#include "softdev.h"
 
 #define LOG_LINES	16
 #define LOG_WIDTH	80

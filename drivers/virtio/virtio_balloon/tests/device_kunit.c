@@ -9,12 +9,15 @@
  */
 #include <kunit/static_stub.h>
 #include <linux/balloon_compaction.h>
+#include <linux/completion.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/poison.h>
 
-#include "softdev_kunit.h"
+#include "softdev.h"
 
 /* Features */
 
@@ -116,10 +119,10 @@ static void inflated_pages_wait_for_the_answer(struct kunit *test)
 	softdev_hold(dev, SOFTDEV_INFLATE, true);
 	softdev_target(dev, SOFTDEV_SOME);
 	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) >= 2));
-	KUNIT_EXPECT_TRUE(test, list_empty(&vb->pages.pages));
+	KUNIT_EXPECT_TRUE(test, vb_pools_empty(vb));
 
 	/* Nobody gets them back now: not in need, and not because the host says so. */
-	KUNIT_EXPECT_EQ(test, balloon_relieve(vb, SOFTDEV_SOME, HZ / 20), 0UL);
+	KUNIT_EXPECT_EQ(test, vb_relieve(vb, SOFTDEV_SOME, NUMA_NO_NODE, HZ / 20), 0UL);
 	softdev_target(dev, 0);
 	KUNIT_EXPECT_TRUE(test, softdev_wait(READ_ONCE(vb->size.target) == 0));
 	softdev_finish_work(dev);
@@ -173,22 +176,69 @@ static void pages_are_the_hosts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_DEFLATE), 0UL);
 	softdev_expect_size(dev, SOFTDEV_SOME);
 
-	/* Nor does the end of the driver change that, until the reset. */
+	/* At the end it says what it will use after the reset, and uses nothing before. */
 	softdev_unplug(dev);
-	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_DEFLATE), 0UL);
+	KUNIT_EXPECT_GE(test, softdev_taken(dev, SOFTDEV_DEFLATE), 3UL);
+	KUNIT_EXPECT_EQ(test, dev->nr_unannounced, 0UL);
 }
 
 /* Migration */
 
+/* With and without MUST_TELL_HOST, lent or not: a reset tells the host nothing. */
+static void last_pages_are_announced(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	const u64 features[] = { 0, F_TELL, F_LENT, F_TELL | F_LENT };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(features); i++) {
+		softdev_start(test, F_MODERN | features[i]);
+		softdev_resize(dev, SOFTDEV_SOME);
+		/* Some are on their way in while the end comes. */
+		softdev_target(dev, 3 * SOFTDEV_SOME);
+		softdev_unplug(dev);
+		KUNIT_EXPECT_EQ(test, dev->nr_unannounced, 0UL);
+		softdev_target(dev, 0);
+		softdev_renew(dev);
+	}
+}
+
+/* The pages of whole units are the first to go, and the first to come back. */
+static void whole_units_go_first(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	unsigned long left;
+
+	softdev_resize(dev, 4 * VB_UNIT_PAGES + 100);
+	KUNIT_EXPECT_EQ(test, softdev_pages_whole(dev), 4 * VB_UNIT_PAGES);
+	softdev_resize(dev, 2 * VB_UNIT_PAGES + 100);
+	left = softdev_pages_whole(dev);
+	KUNIT_EXPECT_EQ(test, left, 2 * VB_UNIT_PAGES);
+}
+
 #ifdef CONFIG_BALLOON_COMPACTION
+static struct balloon_dev_info *any_pool(struct virtio_balloon *vb)
+{
+	struct balloon_dev_info *info;
+	int nid, kind;
+
+	for (nid = 0; nid < nr_node_ids; nid++)
+		for (kind = 0; kind < VB_NR_KINDS; kind++) {
+			info = &vb->nodes[nid].pools[kind].info;
+			if (!list_empty(&info->pages))
+				return info;
+		}
+	return NULL;
+}
+
 /* What page migration does with one page of the balloon. */
 static int migrate_one(struct softdev *dev)
 {
-	struct balloon_dev_info *info = &softdev_balloon(dev)->pages;
+	struct balloon_dev_info *info = any_pool(softdev_balloon(dev));
 	struct page *page, *newpage = balloon_page_alloc();
 	int err;
 
-	if (!newpage)
+	if (!newpage || !info)
 		return -ENOMEM;
 
 	spin_lock_irq(&info->pages_lock);
@@ -252,6 +302,79 @@ static void migration_does_not_wait_for_ever(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_taken(dev, SOFTDEV_DEFLATE)));
 	softdev_expect_size(dev, SOFTDEV_SOME);
 }
+
+/* A migration in a task of its own. */
+struct migration {
+	struct softdev *dev;
+	struct completion done;
+	unsigned long took;
+	int err;
+};
+
+static int migration_thread(void *data)
+{
+	struct migration *migration = data;
+	unsigned long begun = jiffies;
+
+	migration->err = migrate_one(migration->dev);
+	migration->took = jiffies - begun;
+	complete(&migration->done);
+	return 0;
+}
+
+static void start_migration(struct kunit *test, struct migration *migration,
+			    struct softdev *dev)
+{
+	struct task_struct *task;
+
+	migration->dev = dev;
+	migration->err = -EINPROGRESS;
+	init_completion(&migration->done);
+	task = kthread_run(migration_thread, migration, "softdev-migrate");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+}
+
+/* Whoever takes the answer wakes its waiter: the interrupt finds nothing any more. */
+static void migration_hears_of_answers_that_others_take(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	struct migration migration;
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	start_migration(test, &migration, dev);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) == 1));
+
+	dev->mute = true;
+	softdev_release(dev, SOFTDEV_INFLATE);
+	vb_queue_poll(vb, &vb->inflate);
+	wait_for_completion(&migration.done);
+	dev->mute = false;
+	KUNIT_EXPECT_EQ(test, migration.err, 0);
+	KUNIT_EXPECT_LT(test, migration.took, HZ / 2);
+	softdev_interrupt(dev, SOFTDEV_INFLATE);
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
+static void migration_works_while_the_balloon_inflates(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	struct migration migration;
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	softdev_target(dev, 20 * VB_REQUEST_PAGES);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
+					     VB_INFLATE_REQUESTS - VB_MIGRATE_REQUESTS));
+	start_migration(test, &migration, dev);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
+					     VB_INFLATE_REQUESTS));
+	softdev_release(dev, SOFTDEV_INFLATE);
+	wait_for_completion(&migration.done);
+	KUNIT_EXPECT_EQ(test, migration.err, 0);
+	softdev_expect_size(dev, 20 * VB_REQUEST_PAGES);
+}
 #endif
 
 /* Statistics */
@@ -282,11 +405,21 @@ static void stats_not_without_request(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_STATS)));
 	for (i = 0; i < 10; i++) {
 		/* As an interrupt line that is shared: vring_interrupt() would see through it. */
-		balloon_stats_request(vb->stats.vq);
+		vb_stats_request(vb->stats.vq);
 		flush_work(&vb->stats.work);
 		flush_work(&dev->work);
 	}
 	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_STATS), 1UL);
+}
+
+/* A device may look at its queues as soon as it sees DRIVER_OK. */
+static void stats_are_asked_for_at_once(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	dev->eager = true;
+	softdev_start(test, F_MODERN | F_STATS);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_taken(dev, SOFTDEV_STATS) == 2));
 }
 
 /* Hinting */
@@ -423,6 +556,28 @@ static void hints_are_released_in_need(struct kunit *test)
 			blocks - freed / MAX_ORDER_NR_PAGES);
 }
 
+/* A host that discards what is hinted must not find it in use. */
+static void hints_on_the_ring_are_kept(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_HINTS);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	unsigned long blocks;
+
+	softdev_hold(dev, SOFTDEV_HINTS, true);
+	softdev_command(dev, 7);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	blocks = READ_ONCE(vb->hints.nr_blocks);
+	KUNIT_ASSERT_GT(test, blocks, 0UL);
+	KUNIT_EXPECT_EQ(test, softdev_oom(dev), 0UL);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(vb->hints.nr_blocks), blocks);
+
+	/* The end is the end, whatever is still on the ring. */
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(!READ_ONCE(vb->hints.nr_blocks)));
+	softdev_release(dev, SOFTDEV_HINTS);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+}
+
 /* Nobody asks for them; there is just little left. */
 static void hints_are_released_under_pressure(struct kunit *test)
 {
@@ -533,7 +688,7 @@ static void reports_in_pieces(struct kunit *test)
 	vb = softdev_balloon(dev);
 	if (!virtio_has_feature(&dev->vdev, VIRTIO_BALLOON_F_REPORTING))
 		kunit_skip(test, "no reporting in this kernel");
-	balloon_reporting_unregister(vb);
+	vb_reporting_unregister(vb);
 
 	sg_init_table(sg, ARRAY_SIZE(sg));
 	for (i = 0; i < ARRAY_SIZE(sg); i++) {
@@ -555,7 +710,7 @@ static void reports_in_pieces(struct kunit *test)
 
 /* Guests that must not give memory away */
 
-static bool it_is(void)
+static bool always_true(void)
 {
 	return true;
 }
@@ -564,7 +719,7 @@ static void capture_kernel_has_no_balloon(struct kunit *test)
 {
 	struct softdev *dev = test->priv;
 
-	kunit_activate_static_stub(test, balloon_in_capture_kernel, it_is);
+	kunit_activate_static_stub(test, vb_in_capture_kernel, always_true);
 	dev->offered = F_MODERN | F_LENT | F_POISON | F_REPORTING;
 	softdev_target(dev, SOFTDEV_SOME);
 	KUNIT_EXPECT_FALSE(test, softdev_plug(dev));
@@ -576,7 +731,7 @@ static void confidential_guest_gives_nothing(struct kunit *test)
 {
 	struct softdev *dev = test->priv;
 
-	kunit_activate_static_stub(test, balloon_in_confidential_guest, it_is);
+	kunit_activate_static_stub(test, vb_in_confidential_guest, always_true);
 	softdev_target(dev, SOFTDEV_SOME);
 	softdev_start(test, F_MODERN | F_LENT | F_HINTS | F_POISON | F_REPORTING);
 	KUNIT_EXPECT_FALSE(test, virtio_has_feature(&dev->vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT));
@@ -612,7 +767,7 @@ static void suspend_and_resume(struct kunit *test)
 	softdev_resize(dev, SOFTDEV_SOME);
 	KUNIT_EXPECT_EQ(test, virtio_device_freeze(&dev->vdev), 0);
 	KUNIT_EXPECT_EQ(test, dev->status, 0);
-	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_DEFLATE), 0UL);
+	KUNIT_EXPECT_EQ(test, dev->nr_unannounced, 0UL);
 	KUNIT_EXPECT_TRUE(test, softdev_wait(!softdev_pages_lost(dev)));
 
 	KUNIT_EXPECT_EQ(test, virtio_device_restore(&dev->vdev), 0);
@@ -646,13 +801,18 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(deflated_pages_wait_for_the_answer),
 	KUNIT_CASE(deflated_pages_are_used_at_once),
 	KUNIT_CASE(pages_are_the_hosts),
+	KUNIT_CASE(last_pages_are_announced),
+	KUNIT_CASE(whole_units_go_first),
 #ifdef CONFIG_BALLOON_COMPACTION
 	KUNIT_CASE(migration_gives_one_and_takes_one),
 	KUNIT_CASE(migrated_page_waits_for_the_answer),
 	KUNIT_CASE(migration_does_not_wait_for_ever),
+	KUNIT_CASE(migration_hears_of_answers_that_others_take),
+	KUNIT_CASE(migration_works_while_the_balloon_inflates),
 #endif
 	KUNIT_CASE(stats_one_buffer_of_one_kind),
 	KUNIT_CASE(stats_not_without_request),
+	KUNIT_CASE(stats_are_asked_for_at_once),
 	KUNIT_CASE(hints_begin_and_end_with_an_id),
 	KUNIT_CASE(hints_stop),
 	KUNIT_CASE(hints_done),
@@ -661,6 +821,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(hints_stop_though_no_id_is_shown),
 	KUNIT_CASE(hints_are_released_in_need),
 	KUNIT_CASE(hints_are_released_under_pressure),
+	KUNIT_CASE(hints_on_the_ring_are_kept),
 	KUNIT_CASE(hinted_memory_is_like_any_other),
 	KUNIT_CASE(poison_is_in_what_comes_back),
 	KUNIT_CASE(reported_memory_waits_for_the_answer),

@@ -13,7 +13,7 @@
 #include <linux/slab.h>
 #include <linux/virtio_ring.h>
 
-#include "softdev_kunit.h"
+#include "softdev.h"
 
 /**
  * softdev_fault() - the driver did what it must not do
@@ -81,7 +81,7 @@ static void use_buffer(struct softdev *dev, struct softdev_buffer *buf, u16 id)
 	list_del(&buf->node);
 	queue->nr_held--;
 	vringh_complete_kern(&queue->vringh, id, dev->used_len);
-	if (vringh_need_notify_kern(&queue->vringh) > 0)
+	if (!dev->mute && vringh_need_notify_kern(&queue->vringh) > 0)
 		softdev_interrupt(dev, buf->kind);
 	kfree(buf);
 }
@@ -129,8 +129,10 @@ static void take(struct softdev *dev, enum softdev_kind kind, u16 head,
 	default:
 		softdev_pages_take(dev, buf);
 	}
-	if (!queue->hold)
+	if (!queue->hold || (dev->eager && kind == SOFTDEV_STATS)) {
+		dev->eager = false;
 		answer(dev, buf);
+	}
 }
 
 static void take_all(struct softdev *dev, enum softdev_kind kind)
@@ -262,6 +264,12 @@ static void device_set_status(struct virtio_device *vdev, u8 status)
 		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
 	dev->status = status;
 	spin_unlock_irq(&dev->config_lock);
+
+	if (dev->eager && (status & VIRTIO_CONFIG_S_DRIVER_OK)) {
+		set_bit(SOFTDEV_STATS, &dev->kicked);
+		queue_work(dev->wq, &dev->work);
+		flush_work(&dev->work);
+	}
 }
 
 static void device_reset(struct virtio_device *vdev)
@@ -408,7 +416,7 @@ static void set_config(struct softdev *dev, __le32 *field, u32 value)
 void softdev_target(struct softdev *dev, u32 guest_pages)
 {
 	set_config(dev, &dev->config.num_pages, guest_pages == U32_MAX ? U32_MAX :
-		   guest_pages * BALLOON_PFNS_PER_PAGE);
+		   guest_pages * VB_PFNS_PER_PAGE);
 }
 
 /**
@@ -554,7 +562,7 @@ unsigned long softdev_taken(struct softdev *dev, enum softdev_kind kind)
  */
 u32 softdev_actual(struct softdev *dev)
 {
-	return le32_to_cpu(READ_ONCE(dev->config.actual)) / BALLOON_PFNS_PER_PAGE;
+	return le32_to_cpu(READ_ONCE(dev->config.actual)) / VB_PFNS_PER_PAGE;
 }
 
 /* Life */
@@ -583,9 +591,10 @@ struct softdev *softdev_create(struct kunit *test, u64 features)
 	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
 	dev->wq = alloc_ordered_workqueue("softdev", 0);
-	if (!dev->wq)
+	if (!dev->wq) {
 		kfree(dev);
-	KUNIT_ASSERT_NOT_NULL(test, dev->wq);
+		kunit_skip(test, "no memory for the device itself");
+	}
 
 	dev->test = test;
 	dev->offered = features;
@@ -656,6 +665,22 @@ void softdev_unplug(struct softdev *dev)
 	KUNIT_EXPECT_EQ(dev->test, dev->nr_pages, 0UL);
 	KUNIT_EXPECT_TRUE(dev->test, softdev_wait(!softdev_pages_lost(dev)));
 	KUNIT_EXPECT_EQ(dev->test, softdev_pages_bare(dev), 0UL);
+}
+
+/**
+ * softdev_renew() - a device that was taken away can be plugged in again
+ * @dev: the device
+ *
+ * Context: Process context.
+ */
+void softdev_renew(struct softdev *dev)
+{
+	memset(&dev->vdev.dev, 0, sizeof(dev->vdev.dev));
+	dev->vdev.dev.release = device_released;
+	dev->vdev.features = 0;
+	dev->status = 0;
+	reinit_completion(&dev->released);
+	softdev_log_stop();
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 #include <linux/io.h>
 
-#include "softdev_kunit.h"
+#include "softdev.h"
 
 static void *buffer_data(const struct softdev_buffer *buf)
 {

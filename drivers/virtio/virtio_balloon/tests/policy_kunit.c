@@ -6,32 +6,32 @@
 #include <kunit/test.h>
 #include <linux/sizes.h>
 
-#include "pressure_policy.h"
-#include "size_policy.h"
+#include "../pressure_policy.h"
+#include "../size_policy.h"
 
 #define PAGES(bytes)	((unsigned long)(bytes) >> PAGE_SHIFT)
 
 /* Close to where jiffies wrap, so that a comparison done wrong shows. */
 #define NOW	(ULONG_MAX - 5)
 
-static struct balloon_size_plan decide(const struct balloon_size_view *view)
+static struct vb_size_plan decide(const struct vb_size_view *view)
 {
-	struct balloon_size_plan plan;
+	struct vb_size_plan plan;
 
 	memset(&plan, 0xff, sizeof(plan));
-	balloon_size_decide(view, &plan);
+	vb_size_decide(view, &plan);
 	return plan;
 }
 
 static void size_at_target(struct kunit *test)
 {
-	struct balloon_size_view view = {
-		.state = BALLOON_INFLATING, .target = 1000, .held = 1000, .now = NOW,
+	struct vb_size_view view = {
+		.target = 1000, .held = 1000, .now = NOW,
 		.headroom = 5000,
 	};
-	struct balloon_size_plan plan = decide(&view);
+	struct vb_size_plan plan = decide(&view);
 
-	KUNIT_EXPECT_EQ(test, plan.state, BALLOON_IDLE);
+	KUNIT_EXPECT_EQ(test, plan.state, VB_IDLE);
 	KUNIT_EXPECT_EQ(test, plan.inflate, 0);
 	KUNIT_EXPECT_EQ(test, plan.deflate, 0);
 	KUNIT_EXPECT_EQ(test, plan.delay, 0);
@@ -40,12 +40,12 @@ static void size_at_target(struct kunit *test)
 
 static void size_inflates_within_headroom(struct kunit *test)
 {
-	struct balloon_size_view view = {
+	struct vb_size_view view = {
 		.target = 1000, .held = 400, .now = NOW, .headroom = 5000,
 	};
-	struct balloon_size_plan plan = decide(&view);
+	struct vb_size_plan plan = decide(&view);
 
-	KUNIT_EXPECT_EQ(test, plan.state, BALLOON_INFLATING);
+	KUNIT_EXPECT_EQ(test, plan.state, VB_INFLATING);
 	KUNIT_EXPECT_EQ(test, plan.inflate, 600);
 
 	view.headroom = 7;
@@ -61,10 +61,10 @@ static void size_inflates_within_headroom(struct kunit *test)
 
 static void size_takes_huge_target(struct kunit *test)
 {
-	struct balloon_size_view view = {
+	struct vb_size_view view = {
 		.target = U32_MAX, .held = 0, .now = NOW, .headroom = 12,
 	};
-	struct balloon_size_plan plan = decide(&view);
+	struct vb_size_plan plan = decide(&view);
 
 	KUNIT_EXPECT_EQ(test, plan.inflate, 12);
 	KUNIT_EXPECT_EQ(test, plan.deflate, 0);
@@ -72,13 +72,13 @@ static void size_takes_huge_target(struct kunit *test)
 
 static void size_one_direction_at_a_time(struct kunit *test)
 {
-	struct balloon_size_view view = {
-		.state = BALLOON_INFLATING, .target = 100, .held = 500, .inflating = 256,
+	struct vb_size_view view = {
+		.target = 100, .held = 500, .inflating = 256,
 		.now = NOW, .headroom = 5000,
 	};
-	struct balloon_size_plan plan = decide(&view);
+	struct vb_size_plan plan = decide(&view);
 
-	KUNIT_EXPECT_EQ(test, plan.state, BALLOON_DEFLATING);
+	KUNIT_EXPECT_EQ(test, plan.state, VB_DEFLATING);
 	KUNIT_EXPECT_EQ(test, plan.deflate, 0);
 
 	view.inflating = 0;
@@ -88,43 +88,43 @@ static void size_one_direction_at_a_time(struct kunit *test)
 	view.target = 600;
 	view.deflating = 256;
 	plan = decide(&view);
-	KUNIT_EXPECT_EQ(test, plan.state, BALLOON_INFLATING);
+	KUNIT_EXPECT_EQ(test, plan.state, VB_INFLATING);
 	KUNIT_EXPECT_EQ(test, plan.inflate, 0);
 	KUNIT_EXPECT_FALSE(test, plan.out_of_puff);
 }
 
 static void size_hold_off(struct kunit *test)
 {
-	struct balloon_size_view view = {
+	struct vb_size_view view = {
 		.target = 1000, .held = 400, .now = NOW, .headroom = 5000,
 		.hold = true, .hold_until = NOW + 100,
 	};
-	struct balloon_size_plan plan = decide(&view);
+	struct vb_size_plan plan = decide(&view);
 
-	KUNIT_EXPECT_EQ(test, plan.state, BALLOON_HOLDOFF);
+	KUNIT_EXPECT_EQ(test, plan.state, VB_HOLDOFF);
 	KUNIT_EXPECT_EQ(test, plan.inflate, 0);
 	KUNIT_EXPECT_EQ(test, plan.delay, 100);
 
 	/* The host may give memory back at any time. */
 	view.target = 300;
 	plan = decide(&view);
-	KUNIT_EXPECT_EQ(test, plan.state, BALLOON_DEFLATING);
+	KUNIT_EXPECT_EQ(test, plan.state, VB_DEFLATING);
 	KUNIT_EXPECT_EQ(test, plan.deflate, 100);
 
 	view.target = 1000;
 	view.now = NOW + 100;
 	plan = decide(&view);
-	KUNIT_EXPECT_EQ(test, plan.state, BALLOON_INFLATING);
+	KUNIT_EXPECT_EQ(test, plan.state, VB_INFLATING);
 	KUNIT_EXPECT_EQ(test, plan.inflate, 600);
 }
 
 static void size_waits_after_failure(struct kunit *test)
 {
-	struct balloon_size_view view = {
+	struct vb_size_view view = {
 		.target = 1000, .held = 400, .now = NOW, .headroom = 5000,
 		.retry = true, .retry_at = NOW + 50,
 	};
-	struct balloon_size_plan plan = decide(&view);
+	struct vb_size_plan plan = decide(&view);
 
 	KUNIT_EXPECT_EQ(test, plan.inflate, 0);
 	KUNIT_EXPECT_EQ(test, plan.delay, 50);
@@ -137,33 +137,33 @@ static void size_waits_after_failure(struct kunit *test)
 
 static void size_backoff_grows(struct kunit *test)
 {
-	unsigned long backoff = balloon_backoff_next(0), last = 0;
+	unsigned long backoff = vb_backoff_next(0), last = 0;
 	int i;
 
-	KUNIT_EXPECT_EQ(test, backoff, BALLOON_BACKOFF_MIN);
+	KUNIT_EXPECT_EQ(test, backoff, VB_BACKOFF_MIN);
 	for (i = 0; i < 20; i++) {
 		KUNIT_EXPECT_GE(test, backoff, last);
 		last = backoff;
-		backoff = balloon_backoff_next(backoff);
+		backoff = vb_backoff_next(backoff);
 	}
-	KUNIT_EXPECT_EQ(test, backoff, BALLOON_BACKOFF_MAX);
+	KUNIT_EXPECT_EQ(test, backoff, VB_BACKOFF_MAX);
 }
 
 static void size_hold_grows(struct kunit *test)
 {
-	unsigned long first = 30 * HZ, length = balloon_hold_next(0, first, false);
+	unsigned long first = 30 * HZ, length = vb_hold_next(0, first, false);
 	int i;
 
 	KUNIT_EXPECT_EQ(test, length, first);
-	KUNIT_EXPECT_EQ(test, balloon_hold_next(length, first, true), 2 * first);
+	KUNIT_EXPECT_EQ(test, vb_hold_next(length, first, true), 2 * first);
 	for (i = 0; i < 20; i++)
-		length = balloon_hold_next(length, first, true);
-	KUNIT_EXPECT_EQ(test, length, BALLOON_HOLD_GROWTH * first);
-	KUNIT_EXPECT_EQ(test, balloon_hold_next(length, first, false), first);
+		length = vb_hold_next(length, first, true);
+	KUNIT_EXPECT_EQ(test, length, VB_HOLD_GROWTH * first);
+	KUNIT_EXPECT_EQ(test, vb_hold_next(length, first, false), first);
 }
 
 /* A guest of 1 GiB with much in the balloon and enough left. */
-static const struct balloon_pressure_sample calm = {
+static const struct vb_pressure_sample calm = {
 	.now = NOW,
 	.spare = PAGES(SZ_64M),
 	.reserve = PAGES(SZ_16M),
@@ -171,32 +171,32 @@ static const struct balloon_pressure_sample calm = {
 	.held = PAGES(SZ_512M),
 };
 
-static struct balloon_pressure_verdict judge(const struct balloon_pressure_sample *sample,
-					     struct balloon_pressure_memory *memory)
+static struct vb_pressure_verdict judge(const struct vb_pressure_sample *sample,
+					struct vb_pressure_memory *memory)
 {
-	struct balloon_pressure_verdict verdict;
+	struct vb_pressure_verdict verdict;
 
 	memset(&verdict, 0xff, sizeof(verdict));
-	balloon_pressure_judge(sample, memory, &verdict);
+	vb_pressure_judge(sample, memory, &verdict);
 	return verdict;
 }
 
 static void pressure_calm(struct kunit *test)
 {
-	struct balloon_pressure_memory memory = { };
-	struct balloon_pressure_verdict verdict = judge(&calm, &memory);
+	struct vb_pressure_memory memory = { };
+	struct vb_pressure_verdict verdict = judge(&calm, &memory);
 
 	KUNIT_EXPECT_FALSE(test, verdict.squeezed);
 	KUNIT_EXPECT_FALSE(test, verdict.uneasy);
 	KUNIT_EXPECT_EQ(test, verdict.release, 0);
-	KUNIT_EXPECT_EQ(test, verdict.delay, BALLOON_PRESSURE_QUIET);
+	KUNIT_EXPECT_EQ(test, verdict.delay, 0);
 }
 
 static void pressure_little_left(struct kunit *test)
 {
-	struct balloon_pressure_sample sample = calm;
-	struct balloon_pressure_memory memory = { };
-	struct balloon_pressure_verdict verdict;
+	struct vb_pressure_sample sample = calm;
+	struct vb_pressure_memory memory = { };
+	struct vb_pressure_verdict verdict;
 
 	/* Where inflation stops is not yet where pressure begins. */
 	sample.spare = sample.reserve;
@@ -208,14 +208,14 @@ static void pressure_little_left(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, verdict.squeezed);
 	KUNIT_EXPECT_GE(test, sample.spare + verdict.release, 2 * sample.reserve);
 	KUNIT_EXPECT_LE(test, verdict.release, PAGES(SZ_64M));
-	KUNIT_EXPECT_EQ(test, verdict.delay, BALLOON_PRESSURE_PERIOD);
+	KUNIT_EXPECT_EQ(test, verdict.delay, VB_PRESSURE_PERIOD);
 }
 
 static void pressure_direct_reclaim(struct kunit *test)
 {
-	struct balloon_pressure_sample sample = calm;
-	struct balloon_pressure_memory memory = { };
-	struct balloon_pressure_verdict verdict;
+	struct vb_pressure_sample sample = calm;
+	struct vb_pressure_memory memory = { };
+	struct vb_pressure_verdict verdict;
 
 	/* With much that is cheap to free, reclaim is housekeeping. */
 	sample.stalls = 3;
@@ -228,34 +228,26 @@ static void pressure_direct_reclaim(struct kunit *test)
 	KUNIT_EXPECT_GT(test, verdict.release, 0);
 }
 
-static void pressure_psi_must_last(struct kunit *test)
+/* A slow host, or one that has to be told first. */
+static void pressure_what_did_not_come_is_not_used(struct kunit *test)
 {
-	struct balloon_pressure_sample sample = calm;
-	struct balloon_pressure_memory memory = { };
-	int i;
+	struct vb_pressure_sample sample = calm;
+	struct vb_pressure_memory memory = { };
 
-	sample.psi_known = true;
-	sample.psi_some = BALLOON_PSI_SOME_SQUEEZED;
-	for (i = 1; i < BALLOON_PSI_WINDOWS; i++) {
-		KUNIT_EXPECT_EQ(test, judge(&sample, &memory).release, 0);
-		/* Samples between the windows' ends neither count nor reset. */
-		sample.psi_known = false;
-		KUNIT_EXPECT_EQ(test, judge(&sample, &memory).release, 0);
-		sample.psi_known = true;
-	}
+	sample.spare = 0;
 	KUNIT_EXPECT_GT(test, judge(&sample, &memory).release, 0);
+	vb_pressure_got(&memory, 0);
 
-	memory = (struct balloon_pressure_memory){ };
-	for (i = 0; i < 10; i++) {
-		sample.psi_some = i % 2 ? 0 : 100;
-		KUNIT_EXPECT_EQ(test, judge(&sample, &memory).release, 0);
-	}
+	/* Enough has come meanwhile, and nothing was used. */
+	sample.now += 1;
+	sample.spare = 2 * sample.reserve;
+	KUNIT_EXPECT_FALSE(test, judge(&sample, &memory).squeezed);
 }
 
 static void pressure_steps_grow(struct kunit *test)
 {
-	struct balloon_pressure_sample sample = calm;
-	struct balloon_pressure_memory memory = { };
+	struct vb_pressure_sample sample = calm;
+	struct vb_pressure_memory memory = { };
 	unsigned long release, last = 0;
 	int i;
 
@@ -265,34 +257,35 @@ static void pressure_steps_grow(struct kunit *test)
 		release = judge(&sample, &memory).release;
 		KUNIT_EXPECT_GE(test, release, last);
 		last = release;
-		sample.now += BALLOON_PRESSURE_PERIOD;
+		sample.now += VB_PRESSURE_PERIOD;
 	}
 	KUNIT_EXPECT_LE(test, last, sample.ram / 4);
 
 	/* A need that comes later starts small. */
-	sample.now += 10 * BALLOON_PRESSURE_SOON;
+	sample.now += 10 * VB_PRESSURE_SOON;
 	KUNIT_EXPECT_LT(test, judge(&sample, &memory).release, last);
 }
 
 static void pressure_foresees(struct kunit *test)
 {
-	struct balloon_pressure_sample sample = calm;
-	struct balloon_pressure_memory memory = { };
-	struct balloon_pressure_verdict verdict;
+	struct vb_pressure_sample sample = calm;
+	struct vb_pressure_memory memory = { };
+	struct vb_pressure_verdict verdict;
 
 	sample.spare = 0;
 	verdict = judge(&sample, &memory);
+	vb_pressure_got(&memory, verdict.release);
 
 	/* Half of what was released is gone a period later: the rest will be, too. */
-	sample.now += BALLOON_PRESSURE_PERIOD;
+	sample.now += VB_PRESSURE_PERIOD;
 	sample.spare = verdict.release / 2;
 	KUNIT_EXPECT_GT(test, judge(&sample, &memory).release, 0);
 }
 
 static void pressure_releases_what_is_held(struct kunit *test)
 {
-	struct balloon_pressure_sample sample = calm;
-	struct balloon_pressure_memory memory = { };
+	struct vb_pressure_sample sample = calm;
+	struct vb_pressure_memory memory = { };
 
 	sample.spare = 0;
 	sample.held = 5;
@@ -322,7 +315,7 @@ static struct kunit_case pressure_cases[] = {
 	KUNIT_CASE(pressure_calm),
 	KUNIT_CASE(pressure_little_left),
 	KUNIT_CASE(pressure_direct_reclaim),
-	KUNIT_CASE(pressure_psi_must_last),
+	KUNIT_CASE(pressure_what_did_not_come_is_not_used),
 	KUNIT_CASE(pressure_steps_grow),
 	KUNIT_CASE(pressure_foresees),
 	KUNIT_CASE(pressure_releases_what_is_held),

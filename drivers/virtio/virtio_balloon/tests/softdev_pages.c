@@ -15,7 +15,7 @@
 #include <linux/mm.h>
 #include <linux/poison.h>
 
-#include "softdev_kunit.h"
+#include "softdev.h"
 
 #define PATTERN		0x5efdedULL
 
@@ -102,13 +102,13 @@ static bool next_page(struct softdev *dev, const struct softdev_buffer *buf,
 	if (*at >= nr)
 		return false;
 	first = virtio32_to_cpu(&dev->vdev, number[*at]);
-	for (i = 1; i < BALLOON_PFNS_PER_PAGE; i++)
+	for (i = 1; i < VB_PFNS_PER_PAGE; i++)
 		if (*at + i >= nr ||
 		    virtio32_to_cpu(&dev->vdev, number[*at + i]) != first + i)
 			softdev_fault(dev, "names part of a page: %u", first);
-	*at += BALLOON_PFNS_PER_PAGE;
-	*pfn = first / BALLOON_PFNS_PER_PAGE;
-	if (first % BALLOON_PFNS_PER_PAGE || !pfn_valid(*pfn)) {
+	*at += VB_PFNS_PER_PAGE;
+	*pfn = first / VB_PFNS_PER_PAGE;
+	if (first % VB_PFNS_PER_PAGE || !pfn_valid(*pfn)) {
 		softdev_fault(dev, "names no page: %u", first);
 		return false;
 	}
@@ -154,7 +154,7 @@ void softdev_pages_take(struct softdev *dev, struct softdev_buffer *buf)
 	unsigned long pfn;
 
 	if (buf->nr_out != 1 || buf->nr_in || !buf->ranges->iov_len ||
-	    buf->ranges->iov_len % (BALLOON_PFNS_PER_PAGE * sizeof(__virtio32))) {
+	    buf->ranges->iov_len % (VB_PFNS_PER_PAGE * sizeof(__virtio32))) {
 		softdev_fault(dev, "queue %d: a buffer of a wrong form", buf->kind);
 		return;
 	}
@@ -241,6 +241,7 @@ void softdev_pages_reset(struct softdev *dev)
 			continue;
 		if ((is != OWNER_WANTED || must_tell(dev)) && !is_untouched(pfn))
 			softdev_fault(dev, "used page %lx before the reset", pfn);
+		dev->nr_unannounced++;
 		set_owner(dev, pfn, OWNER_RETURNED);
 	}
 	dev->nr_pages = 0;
@@ -257,20 +258,54 @@ void softdev_pages_reset(struct softdev *dev)
  */
 bool softdev_pages_agree(struct softdev *dev)
 {
-	struct balloon_dev_info *info = &softdev_balloon(dev)->pages;
+	struct virtio_balloon *vb = softdev_balloon(dev);
 	unsigned long nr = 0, strange = 0;
+	struct balloon_dev_info *info;
 	struct page *page;
+	int i;
 
 	mutex_lock(&dev->lock);
-	spin_lock_irq(&info->pages_lock);
-	list_for_each_entry(page, &info->pages, lru) {
-		nr++;
-		strange += owner_of(dev, page_to_pfn(page)) != OWNER_GIVEN;
+	for (i = 0; i < nr_node_ids * VB_NR_KINDS; i++) {
+		info = &vb->nodes[i / VB_NR_KINDS].pools[i % VB_NR_KINDS].info;
+		spin_lock_irq(&info->pages_lock);
+		list_for_each_entry(page, &info->pages, lru) {
+			nr++;
+			strange += owner_of(dev, page_to_pfn(page)) != OWNER_GIVEN;
+		}
+		spin_unlock_irq(&info->pages_lock);
 	}
-	spin_unlock_irq(&info->pages_lock);
 	strange += nr != dev->nr_pages;
 	mutex_unlock(&dev->lock);
 	return !strange;
+}
+
+static bool is_whole(struct softdev *dev, unsigned long pfn)
+{
+	unsigned long at = ALIGN_DOWN(pfn, VB_UNIT_PAGES), end = at + VB_UNIT_PAGES;
+
+	for (; at < end; at++)
+		if (owner_of(dev, at) != OWNER_GIVEN)
+			return false;
+	return true;
+}
+
+/**
+ * softdev_pages_whole() - how much of what the device has can it give to its host?
+ * @dev: the device
+ *
+ * Context: Process context.
+ * Return: pages of whole units.
+ */
+unsigned long softdev_pages_whole(struct softdev *dev)
+{
+	unsigned long pfn, nr = 0;
+	void *entry;
+
+	mutex_lock(&dev->lock);
+	xa_for_each(&dev->pages, pfn, entry)
+		nr += xa_to_value(entry) == OWNER_GIVEN && is_whole(dev, pfn);
+	mutex_unlock(&dev->lock);
+	return nr;
 }
 
 /**

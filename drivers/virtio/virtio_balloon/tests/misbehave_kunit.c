@@ -5,13 +5,14 @@
  * page comes back after a reset, and the log says it once.  The software device
  * checks all that by itself at the end of each test.
  */
+#include <kunit/static_stub.h>
 #include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/sizes.h>
 #include <linux/vmstat.h>
 
-#include "softdev_kunit.h"
+#include "softdev.h"
 
 #define EVERYTHING	(F_MODERN | F_TELL | F_STATS | F_LENT | F_HINTS | F_POISON | F_REPORTING)
 
@@ -48,9 +49,9 @@ static void owe_answers(struct kunit *test, struct softdev *dev)
 }
 
 /* As if the host had owed its answers for so much longer. */
-static void age_requests(struct balloon_queue *queue, unsigned int ms)
+static void age_requests(struct vb_queue *queue, unsigned int ms)
 {
-	struct balloon_request *req;
+	struct vb_request *req;
 
 	spin_lock(&queue->lock);
 	list_for_each_entry(req, &queue->in_flight, node)
@@ -74,16 +75,16 @@ static void never_answers_inflation(struct kunit *test)
 	int i;
 
 	softdev_hold(dev, SOFTDEV_INFLATE, true);
-	softdev_target(dev, 100 * BALLOON_REQUEST_PAGES);
+	softdev_target(dev, 100 * VB_REQUEST_PAGES);
 	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE)));
 
-	age_requests(&vb->inflate, 1000 * (BALLOON_STALL_WARN / HZ));
+	age_requests(&vb->inflate, 1000 * (VB_STALL_WARN / HZ));
 	for (i = 0; i < 5; i++)
 		softdev_finish_work(dev);
 	KUNIT_EXPECT_EQ(test, softdev_log_count("inflate: no answer from the host"), 1);
 	/* What is out is bounded. */
 	KUNIT_EXPECT_LE(test, atomic_long_read(&vb->nr_pages),
-			(long)(BALLOON_INFLATE_REQUESTS * BALLOON_REQUEST_PAGES));
+			(long)(VB_INFLATE_REQUESTS * VB_REQUEST_PAGES));
 }
 
 static void never_answers_deflation(struct kunit *test)
@@ -98,7 +99,7 @@ static void never_answers_deflation(struct kunit *test)
 	softdev_target(dev, 0);
 	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_DEFLATE)));
 
-	age_requests(&vb->deflate, 1000 * (BALLOON_STALL_WARN / HZ));
+	age_requests(&vb->deflate, 1000 * (VB_STALL_WARN / HZ));
 	for (i = 0; i < 5; i++)
 		softdev_finish_work(dev);
 	KUNIT_EXPECT_EQ(test, softdev_log_count("deflate: no answer from the host"), 1);
@@ -114,7 +115,7 @@ static void never_answers_reports(struct kunit *test)
 {
 	const char *words = "reporting: no answer from the host";
 	struct softdev *dev = test->priv;
-	struct balloon_reporting *reporting;
+	struct vb_reporting *reporting;
 	struct virtio_balloon *vb;
 	int i;
 
@@ -125,15 +126,15 @@ static void never_answers_reports(struct kunit *test)
 	if (!reporting->registered)
 		kunit_skip(test, "there is another reporting device");
 	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_REPORTING)));
-	balloon_reporting_check(vb);
+	vb_reporting_check(vb);
 	KUNIT_EXPECT_EQ(test, softdev_log_count(words), 0);
 
 	spin_lock(&reporting->lock);
-	reporting->sent -= BALLOON_STALL_WARN;
+	reporting->sent -= VB_STALL_WARN;
 	spin_unlock(&reporting->lock);
 	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_log_count(words)));
 	for (i = 0; i < 5; i++)
-		balloon_reporting_check(vb);
+		vb_reporting_check(vb);
 	KUNIT_EXPECT_EQ(test, softdev_log_count(words), 1);
 
 	/* It is late, and not broken. */
@@ -150,12 +151,12 @@ static void answers_late_and_in_disorder(struct kunit *test)
 	dev->one_way = true;
 	for (i = 0; i < 5; i++) {
 		softdev_hold(dev, SOFTDEV_INFLATE, true);
-		softdev_target(dev, (2 + i) * BALLOON_REQUEST_PAGES);
+		softdev_target(dev, (2 + i) * VB_REQUEST_PAGES);
 		KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) > 1));
 		softdev_finish_work(dev);
 		softdev_hold(dev, SOFTDEV_INFLATE, false);
 		softdev_answer_reversed(dev, SOFTDEV_INFLATE);
-		softdev_expect_size(dev, (2 + i) * BALLOON_REQUEST_PAGES);
+		softdev_expect_size(dev, (2 + i) * VB_REQUEST_PAGES);
 
 		softdev_hold(dev, SOFTDEV_DEFLATE, true);
 		softdev_target(dev, 0);
@@ -288,7 +289,7 @@ static void needs_reset_again_and_again(struct kunit *test)
 	softdev_needs_reset(dev);
 
 	/* The driver takes its time now, and can be removed meanwhile. */
-	KUNIT_EXPECT_TRUE(test, softdev_wait(READ_ONCE(vb->life) == BALLOON_OFF &&
+	KUNIT_EXPECT_TRUE(test, softdev_wait(READ_ONCE(vb->life) == VB_OFF &&
 					     delayed_work_pending(&vb->recover.work)));
 	KUNIT_EXPECT_EQ(test, softdev_oom(dev), 0UL);
 	softdev_interrupt(dev, SOFTDEV_IRQ_CONFIG);
@@ -304,11 +305,11 @@ static void does_not_come_back(struct kunit *test)
 	dev->no_queues = -ENOMEM;
 	softdev_needs_reset(dev);
 	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_log_count("is off after the reset")));
-	KUNIT_EXPECT_EQ(test, READ_ONCE(vb->life), BALLOON_OFF);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(vb->life), VB_OFF);
 	KUNIT_EXPECT_EQ(test, softdev_oom(dev), 0UL);
 	softdev_target(dev, 5);
 	softdev_command(dev, 5);
-	KUNIT_EXPECT_EQ(test, balloon_relieve(vb, 5, HZ), 0UL);
+	KUNIT_EXPECT_EQ(test, vb_relieve(vb, 5, NUMA_NO_NODE, HZ), 0UL);
 }
 
 static void is_pulled_out(struct kunit *test)
@@ -330,7 +331,7 @@ static void changes_its_mind(struct kunit *test)
 
 	dev->one_way = true;
 	for (i = 0; i < 500; i++) {
-		softdev_target(dev, get_random_u32_below(8 * BALLOON_REQUEST_PAGES));
+		softdev_target(dev, get_random_u32_below(8 * VB_REQUEST_PAGES));
 		usleep_range(500, 1000);
 		/* Now and then it is slow, so that directions could overlap. */
 		if (i % 32 == 0) {
@@ -343,7 +344,7 @@ static void changes_its_mind(struct kunit *test)
 	}
 	softdev_release(dev, SOFTDEV_INFLATE);
 	softdev_release(dev, SOFTDEV_DEFLATE);
-	softdev_resize(dev, 5 * BALLOON_REQUEST_PAGES + 1);
+	softdev_resize(dev, 5 * VB_REQUEST_PAGES + 1);
 	softdev_resize(dev, 0);
 }
 
@@ -364,10 +365,10 @@ static void wants_all_there_is(struct kunit *test)
 
 	/* This line is limited by time. */
 	dev->same_lines = 10;
-	softdev_fill_memory(&blocks, 3 * balloon_reserve(vb));
+	softdev_fill_memory(&blocks, 3 * vb_reserve(vb));
 	softdev_target(dev, U32_MAX);
 	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_log_count("Out of puff! Can't get ")));
-	KUNIT_EXPECT_GT(test, nr_free_pages(), balloon_reserve(vb) / 2);
+	KUNIT_EXPECT_GT(test, nr_free_pages(), vb_reserve(vb) / 2);
 
 	KUNIT_EXPECT_GT(test, atomic_long_read(&vb->nr_pages), 0L);
 	softdev_target(dev, 0);
@@ -424,6 +425,31 @@ static void has_tiny_rings(struct kunit *test)
 	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
 }
 
+/* Each allocation of probe may fail; what came before it is undone. */
+static unsigned int fills_left;
+
+static int fill_fails(struct vb_queue *queue, unsigned int nr_requests)
+{
+	return fills_left-- ? 0 : -ENOMEM;
+}
+
+static void finds_no_memory_for_requests(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	unsigned int i;
+
+	kunit_activate_static_stub(test, vb_queue_fill, fill_fails);
+	for (i = 0; i < 2; i++) {
+		fills_left = i;
+		KUNIT_EXPECT_FALSE(test, softdev_plug(dev));
+		softdev_unplug(dev);
+		softdev_renew(dev);
+	}
+	kunit_deactivate_static_stub(test, vb_queue_fill);
+	KUNIT_EXPECT_TRUE(test, softdev_plug(dev));
+	softdev_resize(dev, SOFTDEV_SOME);
+}
+
 static void has_no_queues(struct kunit *test)
 {
 	struct softdev *dev = test->priv;
@@ -473,6 +499,7 @@ static struct kunit_case misbehave_cases[] = {
 	KUNIT_CASE(sends_commands_in_any_order),
 	KUNIT_CASE(interrupts_without_reason),
 	KUNIT_CASE(has_tiny_rings),
+	KUNIT_CASE(finds_no_memory_for_requests),
 	KUNIT_CASE(has_no_queues),
 	KUNIT_CASE(refuses_all_features),
 	{ }

@@ -6,7 +6,7 @@
 #include <linux/mm.h>
 #include <linux/sizes.h>
 
-#include "softdev_kunit.h"
+#include "softdev.h"
 
 /* Guest pages that a suite leaves free: enough for any case, and not much to hint. */
 #define SUITE_FREE	(SZ_128M >> PAGE_SHIFT)
@@ -116,7 +116,7 @@ unsigned long softdev_oom(struct softdev *dev)
  */
 bool softdev_hints_settled(struct softdev *dev)
 {
-	struct balloon_hints *hints = &softdev_balloon(dev)->hints;
+	struct vb_hints *hints = &softdev_balloon(dev)->hints;
 
 	return !READ_ONCE(hints->nr_blocks) && !READ_ONCE(hints->feeding) &&
 	       !READ_ONCE(hints->stop_pending);

@@ -8,15 +8,15 @@
  * specification is a fault, and softdev_destroy() fails the test over it; a test
  * merely arranges the situation.
  *
- *   softdev_kunit.c		config space, status, queues, interrupts
- *   softdev_pages_kunit.c	the host's view of the guest's memory: whose a page is
- *   softdev_hints_kunit.c	the host's side of free page hinting and statistics
- *   softdev_log_kunit.c	what the driver wrote into the kernel log
+ *   softdev.c		config space, status, queues, interrupts
+ *   softdev_pages.c	the host's view of the guest's memory: whose a page is
+ *   softdev_hints.c	the host's side of free page hinting and statistics
+ *   softdev_log.c	what the driver wrote into the kernel log
  *
  * A test uses one device at a time, from one task.
  */
-#ifndef _DRIVERS_VIRTIO_BALLOON_SOFTDEV_KUNIT_H
-#define _DRIVERS_VIRTIO_BALLOON_SOFTDEV_KUNIT_H
+#ifndef _DRIVERS_VIRTIO_BALLOON_SOFTDEV_H
+#define _DRIVERS_VIRTIO_BALLOON_SOFTDEV_H
 
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -34,7 +34,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
-#include "balloon.h"
+#include "../balloon.h"
 
 /* What a device may offer. */
 #define F_MODERN		(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX))
@@ -46,7 +46,7 @@
 #define F_REPORTING		BIT_ULL(VIRTIO_BALLOON_F_REPORTING)
 
 /* Guest pages: some requests, of which the last is not full. */
-#define SOFTDEV_SOME		(3 * BALLOON_REQUEST_PAGES - 20)
+#define SOFTDEV_SOME		(3 * VB_REQUEST_PAGES - 20)
 
 /* Nothing takes that long, and so a test that waits for it in vain has failed. */
 #define SOFTDEV_PATIENCE	(20 * HZ)
@@ -123,6 +123,8 @@ struct softdev_queue {
  * @one_way: the driver must not inflate while it deflates, nor the reverse
  * @scribble: writes into memory that was hinted as free
  * @shows_no_id: shows 0 instead of the command id once that has been taken up
+ * @eager: answers the first statistics as soon as DRIVER_OK is set
+ * @mute: answers without an interrupt
  * @same_lines: how often the driver may write the same into the log
  * @plugged: registered on the bus
  * @released: nothing refers to @vdev any more
@@ -141,6 +143,7 @@ struct softdev_queue {
  * @nr_resets: resets since softdev_plug()
  * @pages: by guest page frame number, whose a page is
  * @nr_pages: pages that are the device's
+ * @nr_unannounced: pages that were neither given back nor acknowledged at a reset
  * @stats: the last statistics
  * @nr_stats: entries in it
  * @ids: what came on the hinting queue in output buffers
@@ -165,6 +168,8 @@ struct softdev {
 	bool one_way;
 	bool scribble;
 	bool shows_no_id;
+	bool eager;
+	bool mute;
 	unsigned int same_lines;
 
 	bool plugged;
@@ -185,6 +190,7 @@ struct softdev {
 
 	struct xarray pages;
 	unsigned long nr_pages;
+	unsigned long nr_unannounced;
 
 	struct virtio_balloon_stat stats[VIRTIO_BALLOON_S_NR];
 	unsigned int nr_stats;
@@ -213,14 +219,15 @@ static inline struct virtio_balloon *softdev_balloon(struct softdev *dev)
 	return dev->vdev.priv;
 }
 
-/* softdev_kunit.c: life */
+/* softdev.c: life */
 struct softdev *softdev_create(struct kunit *test, u64 features);
 bool softdev_plug(struct softdev *dev);
 void softdev_unplug(struct softdev *dev);
+void softdev_renew(struct softdev *dev);
 void softdev_destroy(struct softdev *dev);
 __printf(2, 3) void softdev_fault(struct softdev *dev, const char *format, ...);
 
-/* softdev_kunit.c: what the device does */
+/* softdev.c: what the device does */
 void softdev_target(struct softdev *dev, u32 guest_pages);
 void softdev_command(struct softdev *dev, u32 id);
 void softdev_interrupt(struct softdev *dev, unsigned int irq);
@@ -234,11 +241,12 @@ unsigned int softdev_held(struct softdev *dev, enum softdev_kind kind);
 unsigned long softdev_taken(struct softdev *dev, enum softdev_kind kind);
 u32 softdev_actual(struct softdev *dev);
 
-/* softdev_pages_kunit.c */
+/* softdev_pages.c */
 void softdev_pages_take(struct softdev *dev, struct softdev_buffer *buf);
 void softdev_pages_answer(struct softdev *dev, struct softdev_buffer *buf);
 void softdev_pages_reset(struct softdev *dev);
 bool softdev_pages_agree(struct softdev *dev);
+unsigned long softdev_pages_whole(struct softdev *dev);
 unsigned long softdev_pages_touched(struct softdev *dev);
 unsigned long softdev_pages_lost(struct softdev *dev);
 unsigned long softdev_pages_bare(struct softdev *dev);
@@ -246,17 +254,17 @@ void softdev_report_take(struct softdev *dev, struct softdev_buffer *buf);
 void softdev_report_answer(struct softdev *dev, struct softdev_buffer *buf);
 void softdev_scribble(struct softdev *dev, const struct kvec *range);
 
-/* softdev_hints_kunit.c */
+/* softdev_hints.c */
 void softdev_stats_take(struct softdev *dev, struct softdev_buffer *buf);
 void softdev_hint_take(struct softdev *dev, struct softdev_buffer *buf);
 
-/* softdev_log_kunit.c */
+/* softdev_log.c */
 void softdev_log_start(void);
 void softdev_log_stop(void);
 unsigned int softdev_log_count(const char *words);
 unsigned int softdev_log_most(void);
 
-/* softdev_steps_kunit.c */
+/* softdev_steps.c */
 struct softdev *softdev_start(struct kunit *test, u64 features);
 void softdev_expect_size(struct softdev *dev, unsigned long guest_pages);
 void softdev_resize(struct softdev *dev, unsigned long guest_pages);
@@ -268,4 +276,4 @@ void softdev_free_memory(struct list_head *blocks);
 int softdev_suite_init(struct kunit_suite *suite);
 void softdev_suite_exit(struct kunit_suite *suite);
 
-#endif /* _DRIVERS_VIRTIO_BALLOON_SOFTDEV_KUNIT_H */
+#endif /* _DRIVERS_VIRTIO_BALLOON_SOFTDEV_H */

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * How much memory the guest can spare.  Estimates only: no page is touched here.
+ *
+ * What counts is what the guest's tasks can have.  Free pages below a zone's
+ * min watermark and its lowmem_reserve are refused to them, and on a guest of 64 GiB
+ * that is more than a reserve of fixed size: such pages are not spare.
+ */
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/sizes.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
+
+#include "balloon.h"
+
+/*
+ * Spare memory that the balloon leaves alone: a share of the RAM, larger where there
+ * is no way back, and limits.
+ */
+#define RESERVE_SHARE_LENT	64
+#define RESERVE_SHARE		32
+#define RESERVE_MIN		(SZ_4M >> PAGE_SHIFT)
+#define RESERVE_MAX		(SZ_128M >> PAGE_SHIFT)
+
+/* Pages that are free in the zone and that a task's allocation may take. */
+static unsigned long zone_free(struct zone *zone)
+{
+	unsigned long nr_free = zone_page_state(zone, NR_FREE_PAGES);
+	unsigned long keep;
+
+	keep = min_wmark_pages(zone) + zone->lowmem_reserve[gfp_zone(GFP_HIGHUSER_MOVABLE)] +
+	       READ_ONCE(zone->nr_reserved_highatomic);
+	return nr_free > keep ? nr_free - keep : 0;
+}
+
+/**
+ * vb_node_spare() - memory of a node that is free or cheap to free
+ * @nid: an online node
+ *
+ * Free pages that tasks can have, and page cache and slab objects that can be
+ * dropped; of what is in use some will be needed again, so only half counts.
+ *
+ * Context: Any.
+ * Return: guest pages.
+ */
+unsigned long vb_node_spare(int nid)
+{
+	struct pglist_data *pgdat = NODE_DATA(nid);
+	unsigned long spare;
+	struct zone *zone;
+
+	spare = node_page_state(pgdat, NR_INACTIVE_FILE) +
+		node_page_state(pgdat, NR_ACTIVE_FILE) / 2 +
+		node_page_state_pages(pgdat, NR_SLAB_RECLAIMABLE_B) / 2;
+	for (zone = pgdat->node_zones; zone < pgdat->node_zones + MAX_NR_ZONES; zone++)
+		if (managed_zone(zone))
+			spare += zone_free(zone);
+	return spare;
+}
+
+/**
+ * vb_spare() - memory of the guest that is free or cheap to free
+ *
+ * Swap is not part of it, see vb_swap_spare().
+ *
+ * Context: Any.
+ * Return: guest pages.
+ */
+unsigned long vb_spare(void)
+{
+	unsigned long spare = 0;
+	int nid;
+
+	for_each_node_state(nid, N_MEMORY)
+		spare += vb_node_spare(nid);
+	return spare;
+}
+
+/**
+ * vb_swap_spare() - free swap that is not itself memory of the guest
+ *
+ * Swap in zram or on a RAM disk costs memory with every page that goes there.
+ *
+ * Context: Any but interrupts.
+ * Return: guest pages.
+ */
+unsigned long vb_swap_spare(void)
+{
+	return max(get_nr_disk_swap_pages(), 0L);
+}
+
+/**
+ * vb_reserve() - how much of vb_spare() inflation leaves to the guest
+ * @vb: the balloon
+ *
+ * Without it an impossible target would take the last free page, and the next
+ * allocation of anybody would end in the OOM killer.
+ *
+ * Context: Any.
+ * Return: guest pages.
+ */
+unsigned long vb_reserve(struct virtio_balloon *vb)
+{
+	bool lent = vb_may_deflate_on_oom(vb);
+
+	return clamp_t(unsigned long, vb_ram(vb) / (lent ? RESERVE_SHARE_LENT : RESERVE_SHARE),
+		       RESERVE_MIN, RESERVE_MAX);
+}
+
+/**
+ * vb_ram() - the guest's RAM, what is in the balloon included
+ * @vb: the balloon
+ *
+ * Context: Any.
+ * Return: guest pages.
+ */
+unsigned long vb_ram(struct virtio_balloon *vb)
+{
+	unsigned long ram = totalram_pages();
+
+	if (!vb_may_deflate_on_oom(vb))
+		ram += atomic_long_read(&vb->nr_pages);
+	return ram;
+}
+
+/**
+ * vb_free_above_high() - free memory beyond what keeps reclaim asleep
+ *
+ * Context: Any.
+ * Return: guest pages; negative if some zones miss more than others have.
+ */
+long vb_free_above_high(void)
+{
+	unsigned long keep;
+	struct zone *zone;
+	long sum = 0;
+	int nid;
+
+	for_each_node_state(nid, N_MEMORY) {
+		struct zone *zones = NODE_DATA(nid)->node_zones;
+
+		for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
+			if (!managed_zone(zone))
+				continue;
+			keep = high_wmark_pages(zone) +
+			       zone->lowmem_reserve[gfp_zone(GFP_HIGHUSER_MOVABLE)];
+			/* What a zone keeps for others is not missing anywhere else. */
+			sum += (long)zone_page_state(zone, NR_FREE_PAGES) -
+			       (long)min(keep, zone_managed_pages(zone));
+		}
+	}
+	return sum;
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Whether the balloon may let go by itself, and the time afterwards in which it does
+ * not inflate: the hold-off.  Otherwise it would take at once what it has just given.
+ *
+ * A hold-off is bounded: signs of unease make it longer, up to twice its length.  It
+ * outlives a change of the host's target, for a controller that sets one every few
+ * seconds would have the balloon swing; a target below what the balloon holds is
+ * followed all the same.
+ */
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+#include <trace/events/virtio_balloon.h>
+
+#include "balloon.h"
+
+static const char * const relief_names[] = {
+	[VB_RELIEF_NONE] = "none",
+	[VB_RELIEF_OOM] = "oom",
+	[VB_RELIEF_PRESSURE] = "pressure",
+};
+
+static enum vb_relief_mode relief_mode = VB_RELIEF_PRESSURE;
+
+static int relief_set(const char *value, const struct kernel_param *kp)
+{
+	int mode = sysfs_match_string(relief_names, value);
+
+	if (mode < 0)
+		return mode;
+	WRITE_ONCE(relief_mode, mode);
+	return 0;
+}
+
+static int relief_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", relief_names[READ_ONCE(relief_mode)]);
+}
+
+static const struct kernel_param_ops relief_ops = {
+	.set = relief_set,
+	.get = relief_get,
+};
+
+module_param_cb(relief, &relief_ops, NULL, 0644);
+MODULE_PARM_DESC(relief,
+		 "When the balloon gives pages back by itself, if the host allows: none, oom or pressure (default)");
+
+static unsigned int holdoff_ms = VB_HOLD_DEFAULT_MS;
+
+static int holdoff_set(const char *value, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(value, kp, VB_HOLD_MIN_MS, VB_HOLD_MAX_MS);
+}
+
+static const struct kernel_param_ops holdoff_ops = {
+	.set = holdoff_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(holdoff_ms, &holdoff_ops, &holdoff_ms, 0644);
+MODULE_PARM_DESC(holdoff_ms,
+		 "How long the balloon does not inflate after it had to give pages back (default 30000)");
+
+/**
+ * vb_relief_mode() - when may the balloon give pages back by itself?
+ * @vb: the balloon
+ *
+ * Context: Any.
+ * Return: the mode the user asked for; none if the host has not agreed.
+ */
+enum vb_relief_mode vb_relief_mode(struct virtio_balloon *vb)
+{
+	return vb_may_deflate_on_oom(vb) ? READ_ONCE(relief_mode) : VB_RELIEF_NONE;
+}
+
+/**
+ * vb_hold() - the guest had to take pages back: start a hold-off
+ * @vb: the balloon
+ * @reason: why
+ *
+ * Context: Process context, under oom_lock too.
+ */
+void vb_hold(struct virtio_balloon *vb, enum vb_reason reason)
+{
+	struct vb_relief *relief = &vb->relief;
+	unsigned long now = jiffies;
+	bool soon, running;
+
+	spin_lock(&relief->lock);
+	running = relief->hold && time_before(now, relief->hold_until);
+	if (!running) {
+		soon = relief->hold_length &&
+		       time_before(now, relief->hold_until + relief->hold_length);
+		relief->hold_length = vb_hold_next(relief->hold_length,
+						   msecs_to_jiffies(READ_ONCE(holdoff_ms)),
+						   soon);
+	}
+	relief->hold = true;
+	relief->hold_until = now + relief->hold_length;
+	relief->hold_limit = now + 2 * relief->hold_length;
+	spin_unlock(&relief->lock);
+
+	if (!running)
+		trace_virtio_balloon_hold(vb->vdev, reason,
+					  jiffies_to_msecs(relief->hold_length));
+}
+
+/**
+ * vb_extend_hold() - not yet: a hold-off that is on goes on for a while
+ * @vb: the balloon
+ *
+ * Context: Process context.
+ */
+void vb_extend_hold(struct virtio_balloon *vb)
+{
+	struct vb_relief *relief = &vb->relief;
+	unsigned long until, now = jiffies;
+
+	spin_lock(&relief->lock);
+	until = now + min_t(unsigned long, relief->hold_length, VB_HOLD_EXTRA);
+	if (time_after(until, relief->hold_limit))
+		until = relief->hold_limit;
+	if (relief->hold && time_before(now, relief->hold_until) &&
+	    time_before(relief->hold_until, until))
+		relief->hold_until = until;
+	spin_unlock(&relief->lock);
+}
+
+/**
+ * vb_holding() - is a hold-off on?
+ * @vb: the balloon
+ * @until: jiffies at which it ends, if so
+ *
+ * Context: Any but interrupts.
+ * Return: whether it is.
+ */
+bool vb_holding(struct virtio_balloon *vb, unsigned long *until)
+{
+	struct vb_relief *relief = &vb->relief;
+	bool hold;
+
+	spin_lock(&relief->lock);
+	/* Forgotten at its end, before jiffies wrap. */
+	if (relief->hold && !time_before(jiffies, relief->hold_until))
+		relief->hold = false;
+	hold = relief->hold;
+	*until = relief->hold_until;
+	spin_unlock(&relief->lock);
+	return hold;
+}
+
+/**
+ * vb_end_hold() - there is no balloon any more to hold
+ * @vb: the balloon, its device reset
+ *
+ * Context: Process context.
+ */
+void vb_end_hold(struct virtio_balloon *vb)
+{
+	spin_lock(&vb->relief.lock);
+	vb->relief.hold = false;
+	spin_unlock(&vb->relief.lock);
+}

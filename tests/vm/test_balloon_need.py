@@ -1,0 +1,102 @@
+"""What is need of the guest, and what only looks like it."""
+
+import time
+
+import pytest
+
+from guest import MIB
+from test_balloon import resize
+from test_pressure import HOLDOFF, LENT, Watch, figure
+
+KERNELS = pytest.mark.kernels("overlay")
+CGROUP = "/sys/fs/cgroup/limited"
+SHORT = f"virtio_balloon.holdoff_ms={HOLDOFF}"
+# One guest for all that must not make the balloon let go.
+LENT_2G = pytest.mark.machine(memory=2048, balloon=LENT, cmdline=SHORT)
+
+
+def state(guest):
+    return guest.read("/sys/bus/virtio/drivers/virtio_balloon/virtio*/balloon/state").strip()
+
+
+def stalled_us(guest):
+    """How long tasks of the guest have waited for memory, in microseconds."""
+    return int(guest.read("/proc/pressure/memory").split("total=")[1].split()[0])
+
+
+def looks_on(guest, seconds):
+    """While something else goes on in the guest the balloon keeps its size."""
+    before = figure(guest, "pressure_bytes")
+    with Watch(guest) as watch:
+        time.sleep(seconds)
+        assert state(guest) == "idle"
+    assert len(watch.sizes) == 1, [size // MIB for size in watch.sizes]
+    assert figure(guest, "pressure_bytes") == before
+
+
+def thrash(guest, seconds):
+    """A container of 64 MiB that wants more, beside plenty of memory."""
+    resize(guest, 1024)
+    assert guest.meminfo()["MemFree"] > 500 * MIB
+    guest.sh("echo +memory >/sys/fs/cgroup/cgroup.subtree_control")
+    guest.sh(f"mkdir -p {CGROUP}; echo {64 * MIB} >{CGROUP}/memory.high")
+    stalled = stalled_us(guest)
+    job = guest.spawn(f"echo $$ >{CGROUP}/cgroup.procs; exec hold --mib 200")
+    looks_on(guest, seconds)
+    job.kill()
+    guest.sh(f"echo 1 >{CGROUP}/cgroup.kill")
+    assert stalled_us(guest) - stalled > seconds * 1e6 / 4, "it did not even wait"
+
+
+@KERNELS
+@LENT_2G
+@pytest.mark.parametrize("seconds", [12, pytest.param(120, marks=pytest.mark.long)])
+def test_a_container_at_its_high_limit(guest, hold, seconds):
+    thrash(guest, seconds)
+    # A need outside it gets its pages.
+    job = hold(1100)
+    assert figure(guest, "pressure_bytes") > 100 * MIB
+    job.free()
+    guest.wait_for(lambda: guest.balloon_actual() == 1024 * MIB, 60, "back at its target")
+
+
+@KERNELS
+@LENT_2G
+def test_memory_available_counts_what_the_guest_may_take(guest):
+    """Programs that kill when it is low do not strike while the balloon has some."""
+    available = guest.meminfo()["MemAvailable"]
+    resize(guest, 1024)
+    assert abs(guest.meminfo()["MemAvailable"] - available) < 32 * MIB
+    # The host knows what it has; what it is told is without that.
+    guest.poll_stats(1)
+    guest.wait_for(lambda: 0 < (guest.balloon_stats() or {}).get("stat-available-memory", 0) <
+                   available - 900 * MIB, 30, "statistics")
+    guest.poll_stats(0)
+    resize(guest, 2048)
+
+
+KILLER = ("while :; do awk '/MemTotal/{t=$2}/MemAvailable/{a=$2}END{exit a>t/10}' /proc/meminfo "
+          "&& { echo kills; pkill -KILL -x %s; }; sleep 0.1; done")
+
+
+@KERNELS
+@LENT_2G
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
+@pytest.mark.parametrize("program, command", [
+    ("hold", "exec hold --mib 1100"),
+    ("stress-ng-vm", "exec stress-ng --quiet --vm 1 --vm-bytes 1100M --vm-populate --vm-ops 1"),
+])
+def test_a_killer_at_ten_percent_does_not_strike(guest, program, command, rounds):
+    """As earlyoom does: a job of 1100 MiB, with 1024 of 2048 MiB in the balloon."""
+    killer = guest.spawn(KILLER % program)
+    for _ in range(rounds):
+        resize(guest, 1024)
+        job = guest.spawn(command)
+        if program == "hold":
+            guest.wait_for(lambda: "holding" in job.output or not job.running, 60, "the job")
+            assert job.running, "it was killed"
+            job.kill()
+        job.wait()
+        assert "kills" not in killer.output
+        guest.wait_for(lambda: guest.balloon_actual() == 1024 * MIB, 90, "back at its target")
+    killer.kill()

@@ -1,0 +1,63 @@
+"""The balloon and reporting on each transport that QEMU has for them."""
+
+import pytest
+
+from guest import Guest
+from test_balloon import resize
+
+LONG = pytest.mark.long
+BOTH = "free-page-reporting=on,deflate-on-oom=on"
+DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
+
+# What differs from the usual, and bits of the features that tell that it does.
+TRANSPORTS = {
+    # Two guests for what does not exclude each other.
+    "packed, no event_idx": ("packed=on,event_idx=off,indirect_desc=off", {34: 1, 29: 0, 32: 1}),
+    "legacy, no vectors": ("disable-modern=on,disable-legacy=off,vectors=0", {32: 0}),
+    "packed": ("packed=on", {34: 1, 29: 1}),
+    "legacy": ("disable-modern=on,disable-legacy=off", {32: 0}),
+    "transitional": ("disable-modern=off,disable-legacy=off", {32: 1}),
+    "no vectors": ("vectors=0", {32: 1}),
+    "no event_idx": ("event_idx=off", {29: 0}),
+    "hints": ("free-page-hint=on,packed=on", {34: 1, 3: 1}),
+}
+SHORT = ()  # none yet: each boots a guest of its own
+
+
+@pytest.mark.kernels("overlay")
+@pytest.mark.parametrize("name", [name if name in SHORT else pytest.param(name, marks=LONG)
+                                  for name in TRANSPORTS])
+def test_transport(kernel, name):
+    options, bits = TRANSPORTS[name]
+    with Guest(kernel, name="test-transport-" + name.replace(", ", "-").replace(" ", "-"),
+               memory=1024, balloon=f"{BOTH},{options}") as guest:
+        works(guest, bits)
+
+
+def works(guest, bits):
+    features = guest.sh(f"cat {DRIVER}/virtio*/features").strip()
+    assert {bit: int(features[bit]) for bit in bits} == bits, features
+    held = guest.spawn("exec hold --mib 400")
+    guest.wait_for(lambda: "holding" in held.output, 60, "memory is held")
+    held.kill()
+    held.wait()
+    guest.poll_stats(1)
+    guest.wait_for(lambda: (guest.balloon_stats() or {}).get("stat-total-memory", 0) > 0, 30,
+                   "statistics")
+    resize(guest, 500)
+    name = guest.sh(f"cd {DRIVER}; ls -d virtio[0-9]*").strip()
+    guest.write(f"{DRIVER}/unbind", name)
+    guest.write(f"{DRIVER}/bind", name)
+    resize(guest, 700)
+    resize(guest, 1024)
+    assert not guest.bad_dmesg()
+
+
+@LONG
+@pytest.mark.kernels("overlay")
+def test_behind_a_root_port(kernel):
+    with Guest(kernel, name="test-transport-root-port", memory=1024,
+               balloon=None,
+               extra=["-device", "pcie-root-port,id=port0,slot=7", "-device",
+                      f"virtio-balloon-pci,id=balloon0,bus=port0,{BOTH}"]) as guest:
+        works(guest, {32: 1})

@@ -1,0 +1,53 @@
+"""What the balloon takes the host gains: whole units, and from each node its share."""
+
+import pytest
+
+from guest import MIB
+from test_balloon import resize
+
+KERNELS = pytest.mark.kernels("overlay")
+PLAIN = "free-page-reporting=off"
+
+
+@pytest.mark.better
+@pytest.mark.fresh
+@pytest.mark.machine(memory=1024, balloon=PLAIN)
+def test_pieces_are_made_whole(guest, hold):
+    """Free memory in pieces of 64 KiB, on a host that backs it with huge pages."""
+    hold(800).free()  # now the host has given it all
+    job = guest.spawn("exec fragment --mib 700 --piece 64")
+    guest.wait_for(lambda: "fragmented" in job.output or not job.running, 240, "pieces")
+    guest.settle()
+    before = guest.charge()
+    resize(guest, 1024 - 400)
+    guest.settle()
+    gained = before - guest.charge()
+    print(f"charge {before // MIB} -> {guest.charge() // MIB} MiB")
+    assert gained >= 0.9 * 400 * MIB, gained // MIB
+
+
+def whole_mib(guest):
+    """Free memory in blocks of 2 MiB or more."""
+    counts = [line.split()[4:] for line in guest.read("/proc/buddyinfo").splitlines()]
+    return sum(int(count) << order for zone in counts for order, count in enumerate(zone)
+               if order >= 9) * 4096 // MIB
+
+
+@KERNELS
+@pytest.mark.machine(memory=1024, balloon=PLAIN)
+def test_what_was_whole_is_whole_again(guest):
+    before = whole_mib(guest)
+    resize(guest, 500)
+    resize(guest, 1024)
+    assert whole_mib(guest) > before - 16
+
+
+@pytest.mark.better
+@pytest.mark.fresh
+@pytest.mark.machine(memory=2048, numa=[1024, 1024], balloon=PLAIN)
+def test_nodes_give_in_proportion(guest):
+    resize(guest, 2048 - 500)
+    free = [int(guest.read(f"/sys/devices/system/node/node{n}/meminfo")
+                .split("MemFree:")[1].split()[0]) // 1024 for n in (0, 1)]
+    print("free MiB by node:", free)
+    assert max(free) - min(free) < 0.25 * max(free), free
