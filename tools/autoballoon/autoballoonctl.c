@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "arena.h"
 #include "client.h"
 #include "qmp.h"
 #include "simulate.h"
@@ -32,9 +33,16 @@ static struct {
 	bool all;
 	uint64_t timeout_ms;
 	uint64_t count;
+	const char *scenario;
+	const char *policy;
+	bool reporting;
+	bool verbose;
+	uint64_t growth;
 	const char *words[MAX_WORDS];
 	int nr_words;
-} opts = { .socket = DEFAULT_SOCKET, .timeout_ms = 60000, .count = 1 };
+} opts = { .socket = DEFAULT_SOCKET, .timeout_ms = 60000, .count = 1, .growth = 10 * MIB };
+
+enum { OPTION_SCENARIO = 256, OPTION_POLICY, OPTION_REPORTING, OPTION_GROWTH };
 
 static const struct argp_option option_list[] = {
 	{ "socket", 's', "PATH", 0, "Control socket instead of " DEFAULT_SOCKET, 0 },
@@ -44,6 +52,13 @@ static const struct argp_option option_list[] = {
 	{ "count", 'n', "N", 0, "inject: as if N events had come", 0 },
 	{ "all", 'a', NULL, 0, "enable, disable: all guests", 0 },
 	{ "config", 'c', "FILE", 0, "simulate: configuration to go by", 0 },
+	{ "scenario", OPTION_SCENARIO, "NAME", 0, "simulate: play a scenario; help lists them", 0 },
+	{ "policy", OPTION_POLICY, "NAME", 0,
+	  "simulate: own, nothing, proxmox, mom or squeezed; all of them without it", 0 },
+	{ "reporting", OPTION_REPORTING, NULL, 0, "simulate: guests have free page reporting", 0 },
+	{ "growth", OPTION_GROWTH, "SIZE", 0,
+	  "simulate: page cache that each guest reads in a second (10M)", 0 },
+	{ "verbose", 'v', NULL, 0, "simulate: print actions and sizes, too", 0 },
 	{ 0 }
 };
 
@@ -72,6 +87,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'n':
 		if (parse_u64(arg, 1, 1000, &opts.count))
 			argp_error(state, "the count must be between 1 and 1000");
+		return 0;
+	case OPTION_SCENARIO:
+		opts.scenario = arg;
+		return 0;
+	case OPTION_POLICY:
+		opts.policy = arg;
+		return 0;
+	case OPTION_REPORTING:
+		opts.reporting = true;
+		return 0;
+	case OPTION_GROWTH:
+		if (parse_size(arg, &opts.growth))
+			argp_error(state, "cannot understand the size \"%s\"", arg);
+		return 0;
+	case 'v':
+		opts.verbose = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (opts.nr_words == MAX_WORDS)
@@ -102,6 +133,7 @@ static const struct argp argp = {
 	       "  enable GUEST          manage a guest automatically (--all: every guest)\n"
 	       "  disable GUEST         leave a guest alone\n"
 	       "  simulate TRACE        replay a trace through the policy; needs no daemon\n"
+	       "  simulate --scenario A play a scenario with a model of host and guests\n"
 	       "  metrics               print the metrics\n",
 };
 
@@ -441,19 +473,56 @@ static int cmd_metrics(void)
 	return EXIT_SUCCESS;
 }
 
+static int list_scenarios(void)
+{
+	unsigned int i;
+
+	for (i = 0; arena_scenario_name(i); i++)
+		printf("%-10s %s\n", arena_scenario_name(i), arena_scenario_text(i));
+	return EXIT_SUCCESS;
+}
+
+static int play_scenario(const struct config *config)
+{
+	struct arena_options options = {
+		.reporting = opts.reporting, .growth = (double)opts.growth / (double)MIB,
+		.trace = opts.verbose ? stdout : NULL, .log = opts.verbose ? stdout : NULL,
+	};
+	struct arena_score score;
+	unsigned int s, p, i;
+
+	if (!strcmp(opts.scenario, "help"))
+		return list_scenarios();
+	if (arena_find(opts.scenario, opts.policy ? opts.policy : "own", &s, &p))
+		return usage("no such scenario or policy; see --scenario help and --help");
+	printf("%-9s %8s %8s %8s %7s %8s %6s %6s %8s\n", "POLICY", "BELOW-0", "GiB*s", "REREAD",
+	       "SWINGS", "CHANGES", "PULLS", "KILLS", "TAKEN");
+	for (i = 0; arena_policy_name(i); i++) {
+		if (opts.policy && i != p)
+			continue;
+		arena_run(config, s, i, &options, &score);
+		printf("%-9s %7us %8.0f %7.1fG %7u %8u %6u %6u %7.1fG\n", arena_policy_name(i),
+		       score.below, score.depth, score.reread, score.swings, score.changes,
+		       score.pulls, score.kills, score.taken);
+	}
+	return EXIT_SUCCESS;
+}
+
 static int cmd_simulate(void)
 {
 	static struct config config;
 	FILE *trace;
 	int err;
 
-	if (opts.nr_words != 2)
-		return usage("simulate needs a trace");
+	if (opts.nr_words != (opts.scenario ? 1 : 2))
+		return usage("simulate needs a trace or --scenario NAME");
 	config_defaults(&config);
 	if (opts.config ? config_read(&config, opts.config) : config_check(&config)) {
 		fprintf(stderr, "autoballoonctl: %s\n", config.error);
 		return EXIT_FAILURE;
 	}
+	if (opts.scenario)
+		return play_scenario(&config);
 	trace = strcmp(opts.words[1], "-") ? fopen(opts.words[1], "re") : stdin;
 	if (!trace) {
 		fprintf(stderr, "autoballoonctl: %s: %s\n", opts.words[1], strerror(errno));

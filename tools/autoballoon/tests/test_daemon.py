@@ -689,6 +689,22 @@ def test_simulate(tmp_path):
     assert bad.returncode == 1 and "-:1: cannot understand word 3" in bad.stderr
 
 
+def test_simulate_scenario():
+    def simulate(*words):
+        return subprocess.run([os.path.join(BUILD, "autoballoonctl"), "simulate", *words],
+                              capture_output=True, text=True)
+    table = simulate("--scenario", "A", "--reporting")
+    assert [line.split()[0] for line in table.stdout.splitlines()] == [
+        "POLICY", "own", "nothing", "proxmox", "mom", "squeezed"]
+    verbose = simulate("--scenario", "A", "--policy", "own", "-v").stdout
+    assert "action=take" in verbose and "t=410 available=" in verbose
+    assert "200 guests" in simulate("--scenario", "help").stdout
+    for words in (("--scenario", "Z"), ("--scenario", "A", "--policy", "x"), (),
+                  ("--scenario", "A", "trace")):
+        done = simulate(*words)
+        assert done.returncode == 2 and done.stderr, words
+
+
 @pytest.mark.parametrize("yields, above", [("yes", 1.1), ("no", 1.3)])
 def test_simulate_right_sizing(tmp_path, yields, above):
     """A guest that uses 400 MiB of 1 GiB; what reads its disk from t=300 is a sign of need."""
