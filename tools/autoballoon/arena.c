@@ -84,7 +84,8 @@ static void look_at_host(uint64_t now)
 	memset(own.host.events, 0, sizeof(own.host.events));
 	own.host.headroom = left;
 	own.host.headroom_low = amount_of(&c->available[LEVEL_LOW], whole);
-	tell_pressure(stall_level(c, model_stall(&model)), now);
+	if (pressure_believed(left, own.host.headroom_low, false))
+		tell_pressure(stall_level(c, model_stall(&model)), now);
 	tell_pressure(floor_level(left, whole, c->available), now);
 	level_tick(&own.level, now, c->quiet_ms);
 	own.host.time_ms = now;

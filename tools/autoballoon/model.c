@@ -27,6 +27,7 @@
 #define WATERMARK 16		/* free memory that a guest keeps, MiB */
 #define CACHE_STOPS 60		/* free memory at which cache grows no more */
 #define BALLOON_STOPS 48	/* what a balloon leaves besides programs */
+#define LEAST 0.01		/* less is nothing, MiB */
 #define REPORTING_LAG 20	/* free and not reported yet */
 
 static double min_f(double a, double b)
@@ -131,12 +132,12 @@ static void run_programs(struct model_guest *g)
 	if (wanted > room)
 		evict(g, wanted - max_f(0, room));
 	room = g->actual - model_in_use(g) - WATERMARK;
-	if (wanted > room && g->yields && g->actual < g->ram) {
+	if (wanted > room + LEAST && g->yields && g->actual < g->ram) {
 		g->actual = min_f(g->ram, g->actual + wanted - room + 64);
 		g->pulls++;
 		room = g->actual - model_in_use(g) - WATERMARK;
 	}
-	if (wanted > room) {
+	if (wanted > room + LEAST) {
 		wanted = max_f(0, room);
 		g->kills++;
 	}

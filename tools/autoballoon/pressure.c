@@ -77,6 +77,22 @@ enum level floor_level(uint64_t left, uint64_t whole, const struct amount *floor
 	return (enum level)level;
 }
 
+/**
+ * pressure_believed - whether a stall speaks of the host's own shortage
+ * @headroom: bytes left until the limit, or UNSET
+ * @headroom_low: the floor of LOW
+ * @own_group: the stall is of the watched cgroup alone
+ *
+ * The host's PSI counts every task that reclaims for the limit of some container.
+ * While twice the low floor is left, guests' memory would not help it.
+ *
+ * Return: false if the sign is to be ignored.
+ */
+bool pressure_believed(uint64_t headroom, uint64_t headroom_low, bool own_group)
+{
+	return own_group || headroom == UNSET || headroom / 2 < headroom_low;
+}
+
 static void disarm(struct source *source)
 {
 	int fd = source->fd;

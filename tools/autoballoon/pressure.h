@@ -26,6 +26,7 @@ struct token_bucket {
 unsigned int token_take(struct token_bucket *bucket, unsigned int wanted,
 			unsigned int per_minute, unsigned int burst, uint64_t time_ms);
 enum level floor_level(uint64_t left, uint64_t whole, const struct amount *floors);
+bool pressure_believed(uint64_t headroom, uint64_t headroom_low, bool own_group);
 int pressure_open(const struct config *config, pressure_fn fn);
 void pressure_tick(void);
 void pressure_sample(struct pressure_sample *sample);
