@@ -15,7 +15,7 @@
 #include "util.h"
 #include "why.h"
 
-#define POLICY_MAX_GUESTS 256
+#define POLICY_MAX_GUESTS 1024
 #define POLICY_CHANGES 6	/* size changes remembered per guest */
 
 /* A target closer to the guest's size than this counts as reached. */
