@@ -22,6 +22,7 @@
 #include "engine.h"
 #include "log.h"
 #include "metrics.h"
+#include "orders.h"
 #include "qmp.h"
 #include "report.h"
 
@@ -81,103 +82,6 @@ static void do_plan(struct json_object *req, struct textbuf *tb)
 	report_plan(tb, name ? &level : NULL);
 }
 
-static struct slot *find_guest(struct json_object *req, struct textbuf *tb)
-{
-	const char *name = qmp_string(req, "guest");
-	struct slot *slot = name ? engine_find(name) : NULL;
-
-	if (!slot)
-		fail(tb, "no such guest");
-	return slot;
-}
-
-/*
- * A size below what the guest needs is refused here, with the reason; the
- * policy would not send it either. "code" tells the command's exit status.
- */
-static void do_set(struct json_object *req, struct textbuf *tb)
-{
-	struct slot *slot = find_guest(req, tb);
-	const struct policy_verdict *v;
-	uint64_t size;
-	unsigned int i;
-
-	if (!slot)
-		return;
-	i = (unsigned int)(slot - engine.slots);
-	if (!qmp_u64(req, "size", &size)) {
-		/* "auto" */
-		slot->manual = false;
-		engine.state_changed = true;
-		done(tb);
-		return;
-	}
-	v = &engine.result.verdict[i];
-	if (v->barred) {
-		fail(tb, why_text(v->why));
-	} else if (size < v->low || size > v->high) {
-		fail(tb, "outside the guest's minimum and maximum");
-	} else if (size < engine.guests[i].actual &&
-		   (engine.guests[i].hugetlb || engine.guests[i].mem_locked ||
-		    engine.guests[i].assigned)) {
-		fail(tb, why_text(v->why));
-	} else if (size < engine.guests[i].actual && v->stats_usable && size < v->floor) {
-		fail(tb, "below what the guest needs");
-		out_string(tb, "code", "guest-refused");
-	} else {
-		slot->request = size;
-		slot->manual = true;
-		engine.state_changed = true;
-		engine_step(now_ms());
-		done(tb);
-		out_u64(tb, "target", engine.memory[i].target);
-	}
-}
-
-static void do_hold(struct json_object *req, struct textbuf *tb)
-{
-	struct slot *slot = find_guest(req, tb);
-	bool off = false;
-	uint64_t size;
-
-	if (!slot)
-		return;
-	if (!qmp_u64(req, "size", &size))
-		size = slot->guest.actual;
-	qmp_bool(req, "off", &off);
-	if (!off && (!size || size < amount_of(&slot->rule.min, slot->guest.ram))) {
-		fail(tb, "below the guest's minimum");
-		return;
-	}
-	slot->hold_max = off ? 0 : size;
-	engine.state_changed = true;
-	engine.step_wanted = true;
-	done(tb);
-}
-
-static void do_enable(struct json_object *req, struct textbuf *tb, bool enable)
-{
-	bool all = false;
-	struct slot *slot;
-
-	qmp_bool(req, "all", &all);
-	if (all) {
-		engine.suspended = !enable;
-	} else {
-		slot = find_guest(req, tb);
-		if (!slot)
-			return;
-		slot->enabled = enable;
-		if (enable)
-			slot->manual = false;
-	}
-	log_info("event=%s guest=%s", enable ? "enable" : "disable",
-		 all ? "all" : qmp_string(req, "guest"));
-	engine.state_changed = true;
-	engine.step_wanted = true;
-	done(tb);
-}
-
 static void do_metrics(struct textbuf *tb)
 {
 	static char data[REPLY_MAX / 2];
@@ -201,17 +105,9 @@ static void dispatch(const char *command, struct json_object *req, struct textbu
 		report_doctor(tb);
 	} else if (!strcmp(command, "inject")) {
 		do_inject(req, tb);
-	} else if (!strcmp(command, "set")) {
-		do_set(req, tb);
-	} else if (!strcmp(command, "hold")) {
-		do_hold(req, tb);
-	} else if (!strcmp(command, "enable")) {
-		do_enable(req, tb, true);
-	} else if (!strcmp(command, "disable")) {
-		do_enable(req, tb, false);
 	} else if (!strcmp(command, "metrics")) {
 		do_metrics(tb);
-	} else {
+	} else if (!orders_dispatch(command, req, tb)) {
 		fail(tb, "no such command");
 	}
 }

@@ -15,7 +15,6 @@
 #include "log.h"
 #include "metrics.h"
 #include "proc.h"
-#include "state.h"
 
 struct engine engine;
 
@@ -26,6 +25,16 @@ static struct slot *slot_of(struct source *source)
 
 static void tick_guest(unsigned int i, uint64_t time_ms);
 
+/* The guest has gone for good; what was said about it stays. */
+static void free_slot(struct slot *slot)
+{
+	if (slot->saved)
+		state_leave(slot->saved);
+	slot->saved = NULL;
+	guest_free(&slot->guest);
+	engine.state_changed = true;
+}
+
 static void drop_session(struct slot *slot, int err, uint64_t time_ms)
 {
 	loop_remove(&slot->source);
@@ -34,8 +43,7 @@ static void drop_session(struct slot *slot, int err, uint64_t time_ms)
 	if (slot->guest.found && err == -ENOENT) {
 		log_info("event=gone guest=%s socket=%s",
 			 slot->guest.name[0] ? slot->guest.name : "-", slot->guest.path);
-		guest_free(&slot->guest);
-		engine.state_changed = true;
+		free_slot(slot);
 	}
 }
 
@@ -104,7 +112,6 @@ static void add_guest(const char *path, bool found)
 	slot->source.fd = -1;
 	slot->source.ready = slot_ready;
 	slot->source.data = slot;
-	slot->enabled = true;
 	guest_init(&slot->guest, path, found);
 	tick_guest(i, now_ms());
 }
@@ -123,7 +130,7 @@ void engine_guest_there(const char *path, bool there)
 	else if (there)
 		slot->guest.retry_ms = 0;
 	else if (slot && slot->guest.phase == GUEST_OFF && slot->guest.found)
-		guest_free(&slot->guest);
+		free_slot(slot);
 }
 
 /**
@@ -157,33 +164,12 @@ static void make_unique(struct slot *slot)
 	}
 }
 
-/* A guest is known by name now: configuration and saved state apply. */
-static void adopt(struct slot *slot, uint64_t time_ms)
+/* The same QEMU as before the daemon's restart: its sizes still hold. */
+static void resume(struct slot *slot, struct policy_memory *m, uint64_t time_ms)
 {
-	struct policy_memory *m = &engine.memory[slot - engine.slots];
+	const struct saved_guest *saved = slot->saved;
 	const struct guest *g = &slot->guest;
-	const struct saved_guest *saved = NULL;
 
-	make_unique(slot);
-	if (!slot->adopted) {
-		config_rule(&engine.config, g->name, g->uuid, g->path, &slot->rule);
-		slot->enabled = slot->rule.automatic;
-		saved = state_find(g->name, g->uuid);
-	}
-	if (slot->pid != g->pid || slot->pid_start != g->pid_start || !slot->adopted)
-		memset(m, 0, sizeof(*m));
-	slot->adopted = true;
-	slot->pid = g->pid;
-	slot->pid_start = g->pid_start;
-	engine.state_changed = true;
-	if (!saved)
-		return;
-	slot->enabled = saved->enabled;
-	slot->hold_max = saved->hold_max;
-	if (!g->pid || saved->pid != g->pid || saved->pid_start != g->pid_start ||
-	    !saved->target || saved->target > g->ram)
-		return;
-	slot->manual = saved->manual;
 	/* A target that was sent and not saved any more shows in the guest's size. */
 	m->target = saved->target > g->actual + POLICY_TOLERANCE ? g->actual : saved->target;
 	m->lowest = g->actual;
@@ -192,8 +178,41 @@ static void adopt(struct slot *slot, uint64_t time_ms)
 	m->changed_ms = time_ms;
 	m->progress_ms = time_ms;
 	m->reset_seq = g->reset_seq;
+	slot->full = saved->full ? saved->full : g->ram;
 	log_info("event=resumed guest=%s target=%" PRIu64 " actual=%" PRIu64, g->name,
 		 m->target, g->actual);
+}
+
+/* A guest is known by name now: configuration and what was said about it apply. */
+static void adopt(struct slot *slot, uint64_t time_ms)
+{
+	struct policy_memory *m = &engine.memory[slot - engine.slots];
+	const struct guest *g = &slot->guest;
+	bool first = !slot->adopted, other = slot->pid != g->pid || slot->pid_start != g->pid_start;
+	struct saved_guest *saved;
+
+	make_unique(slot);
+	config_rule(&engine.config, g->name, g->uuid, g->path, &slot->rule);
+	if (slot->saved)
+		state_leave(slot->saved);
+	saved = state_claim(g->name, g->uuid);
+	slot->saved = saved;
+	slot->adopted = true;
+	slot->pid = g->pid;
+	slot->pid_start = g->pid_start;
+	slot->reset_seq = g->reset_seq;
+	engine.state_changed = true;
+	if (!first && !other)
+		return;
+	memset(m, 0, sizeof(*m));
+	slot->full = g->actual;
+	if (first && g->pid && saved->pid == g->pid && saved->pid_start == g->pid_start &&
+	    saved->target && saved->target <= g->ram)
+		resume(slot, m, time_ms);
+	else
+		slot->ask_again = true;
+	saved->pid = g->pid;
+	saved->pid_start = g->pid_start;
 }
 
 /**
@@ -250,6 +269,32 @@ bool engine_can_act(void)
 }
 
 /**
+ * engine_word - what the administrator said about a guest
+ * @slot: the guest
+ *
+ * Return: the word; an empty one as long as the guest is not known by name.
+ */
+const struct word *engine_word(const struct slot *slot)
+{
+	static const struct word nothing;
+
+	return slot->saved ? &slot->saved->word : &nothing;
+}
+
+/**
+ * engine_word_changed - the administrator has spoken
+ *
+ * It is in the file when this returns: a crash must not undo it.
+ */
+void engine_word_changed(void)
+{
+	engine.state_changed = true;
+	engine.word_changed = true;
+	engine.step_wanted = true;
+	engine_save();
+}
+
+/**
  * engine_pressure - note a sign of pressure
  * @level: what it says
  * @source: where it came from, for the log
@@ -292,6 +337,7 @@ static void observe(unsigned int i, uint64_t time_ms)
 {
 	struct policy_guest *g = &engine.guests[i];
 	struct slot *slot = &engine.slots[i];
+	const struct word *word;
 
 	memset(g, 0, sizeof(*g));
 	if (!slot->guest.used)
@@ -299,16 +345,17 @@ static void observe(unsigned int i, uint64_t time_ms)
 	guest_observe(&slot->guest, g, time_ms);
 	if (!slot->adopted)
 		g->absent = g->absent == WHY_NONE ? WHY_PROBING : g->absent;
-	g->enabled = slot->enabled && !engine.suspended;
-	g->min = amount_of(&slot->rule.min, g->ram);
-	g->max = amount_of(&slot->rule.max, g->ram);
+	word = engine_word(slot);
+	g->enabled = word_enabled(word, &slot->rule) && !engine.said.suspended;
+	g->min = word_min(word, &slot->rule, g->ram);
+	g->max = word_max(word, &slot->rule, g->ram);
 	g->shares = slot->rule.shares;
 	g->band = slot->rule.band;
 	g->pulse = (enum pulse_mode)slot->rule.pulse;
 	g->rightsize = slot->rule.rightsize;
-	g->manual = slot->manual;
+	g->manual = word->set != 0;
 	g->request = slot->request;
-	g->hold_max = slot->hold_max;
+	g->hold_max = word->hold;
 }
 
 /**
@@ -356,6 +403,8 @@ static void count_action(struct slot *slot, const struct policy_action *a, uint6
 		slot->gives++;
 		slot->given_bytes += sub_floor(a->target, actual);
 	}
+	if (a->why == WHY_REQUEST)
+		slot->full = a->target;
 	slot->pulled += a->why == WHY_PULLED;
 	slot->stuck += a->why == WHY_UNSTICK;
 	slot->last_why = a->why;
@@ -395,16 +444,80 @@ static void carry_out(unsigned int i, const struct policy_memory *before, uint64
 		watch(slot);
 }
 
-static void save_state(void)
+/* What a guest would have if the daemon had taken nothing. */
+static void follow_full(unsigned int i, const struct policy_memory *before)
 {
+	const struct policy_memory *m = &engine.memory[i];
+	struct slot *slot = &engine.slots[i];
+	uint64_t actual = engine.guests[i].actual;
+
+	if (m->foreign_until_ms > before->foreign_until_ms) {
+		slot->full = actual;
+		if (engine_word(slot)->set) {
+			/* The younger word counts. */
+			slot->saved->word.set = 0;
+			engine.word_changed = true;
+			log_info("event=set-overruled guest=%s actual=%" PRIu64, slot->guest.name,
+				 actual);
+		}
+	}
+	slot->full = max_u64(slot->full, max_u64(actual, m->target));
+}
+
+/*
+ * A size that was set is asked for once the guest can be asked, and again when
+ * pressure or the guest's own need have changed it and are over.
+ */
+static void ask_again(unsigned int i, uint64_t time_ms)
+{
+	const struct policy_verdict *v = &engine.result.verdict[i];
+	const struct policy_memory *m = &engine.memory[i];
+	struct slot *slot = &engine.slots[i];
+	uint64_t set = engine_word(slot)->set, pause = engine.config.policy.give_after_ms;
+
+	if (slot->reset_seq != slot->guest.reset_seq) {
+		slot->reset_seq = slot->guest.reset_seq;
+		slot->ask_again = true;
+	}
+	if (!set || slot->request || !m->target || v->barred || !v->stats_usable ||
+	    v->hurt != WHY_NONE || set < v->floor || m->pulsing || !m->settled ||
+	    time_ms < m->hold_until_ms || time_ms < m->cool_until_ms ||
+	    time_ms < m->foreign_until_ms || engine.level.now > LEVEL_NONE)
+		return;
+	if (!slot->ask_again && sub_floor(time_ms, m->changed_ms) < pause)
+		return;
+	slot->ask_again = false;
+	if (m->target / 4096 != min_u64(max_u64(set, v->low), v->high) / 4096)
+		slot->request = set;
+}
+
+/**
+ * engine_save - write what has to outlive the daemon, if it has changed
+ */
+void engine_save(void)
+{
+	unsigned int i;
 	int err;
 
-	if (!engine.state_changed || engine.dry_run)
+	if (!engine.state_changed && !engine.word_changed)
 		return;
-	err = state_save(engine.config.run_dir);
-	if (err)
+	for (i = 0; i < engine.nr; i++) {
+		struct slot *slot = &engine.slots[i];
+
+		if (!slot->guest.used || !slot->saved)
+			continue;
+		slot->saved->target = engine.memory[i].target;
+		slot->saved->full = slot->full;
+	}
+	err = state_save(engine.config.run_dir, &engine.said);
+	if (!err && engine.word_changed && engine.config.keep_dir[0])
+		err = state_save(engine.config.keep_dir, &engine.said);
+	if (err && !engine.save_failed)
 		log_warn("event=state-not-saved reason=\"%s\"", strerror(-err));
-	engine.state_changed = false;
+	/* It is tried again with each step until it works. */
+	engine.save_failed = err != 0;
+	engine.state_changed = err != 0;
+	engine.word_changed = engine.word_changed && err;
 }
 
 static const char *slot_name(unsigned int i)
@@ -442,8 +555,16 @@ void engine_step(uint64_t time_ms)
 	unsigned int i;
 
 	engine.step_wanted = false;
+	if (engine.ending)
+		return;
 	engine_observe(time_ms);
 	fill_host(&engine.host, time_ms);
+	for (i = 0; i < engine.nr; i++) {
+		if (!engine.slots[i].guest.used)
+			continue;
+		ask_again(i, time_ms);
+		engine.guests[i].request = engine.slots[i].request;
+	}
 	memcpy(before, engine.memory, engine.nr * sizeof(before[0]));
 	policy_step(&engine.config.policy, &engine.host, engine.guests, engine.memory,
 		    engine.nr, &engine.result);
@@ -451,12 +572,39 @@ void engine_step(uint64_t time_ms)
 		if (!engine.slots[i].guest.used)
 			continue;
 		carry_out(i, &before[i], time_ms);
+		follow_full(i, &before[i]);
 		engine.slots[i].request = 0;
 	}
 	log_donors();
 	memset(engine.host.events, 0, sizeof(engine.host.events));
 	memset(engine.host.injected, 0, sizeof(engine.host.injected));
-	save_state();
+	engine_save();
+}
+
+/**
+ * engine_set_size - ask a guest for a size although it is disabled
+ * @slot: a guest that can be asked
+ * @size: bytes
+ * @time_ms: the time now
+ */
+void engine_set_size(struct slot *slot, uint64_t size, uint64_t time_ms)
+{
+	struct policy_memory *m = &engine.memory[slot - engine.slots];
+
+	m->target = size;
+	m->lowest = slot->guest.actual;
+	m->settled = false;
+	m->stuck = false;
+	m->changed_ms = time_ms;
+	m->progress_ms = time_ms;
+	slot->full = size;
+	log_info("event=set guest=%s to=%" PRIu64 "%s", slot->guest.name, size,
+		 engine.dry_run ? " dry_run=yes" : "");
+	if (engine.dry_run)
+		return;
+	guest_set_target(&slot->guest, size);
+	guest_work(&slot->guest, time_ms);
+	watch(slot);
 }
 
 /**
@@ -509,7 +657,7 @@ static void tick_guest(unsigned int i, uint64_t time_ms)
 			if (g->phase != GUEST_OFF)
 				guest_fail(g, err, time_ms);
 			if (g->found && err == -ENOENT)
-				guest_free(g);
+				free_slot(slot);
 			return;
 		}
 	}
@@ -556,24 +704,38 @@ void engine_tick(uint64_t time_ms)
 	}
 }
 
+/* Nothing is given that was not taken, nor against what anybody said. */
+static bool may_release(unsigned int i)
+{
+	const struct policy_verdict *v = &engine.result.verdict[i];
+	const struct policy_memory *m = &engine.memory[i];
+	const struct policy_guest *g = &engine.guests[i];
+
+	return g->present && g->absent == WHY_NONE && g->has_device && g->enabled &&
+	       !g->outside && m->target && v->why != WHY_FOREIGN &&
+	       min_u64(engine.slots[i].full, v->high) > m->target + POLICY_TOLERANCE;
+}
+
 /**
- * engine_release - give everything back, when the daemon ends
+ * engine_release - give back what was taken, when the daemon ends
  * @time_ms: the time now
  *
- * The loop has to run on until the commands have gone out.
+ * The loop has to run on until the commands have gone out; no decision is made
+ * any more.
  */
 void engine_release(uint64_t time_ms)
 {
 	unsigned int i;
 
+	engine.ending = true;
+	engine_observe(time_ms);
 	for (i = 0; i < engine.nr; i++) {
 		struct slot *slot = &engine.slots[i];
 		struct policy_memory *m = &engine.memory[i];
 
-		if (!slot->guest.used || guest_absent(&slot->guest) != WHY_NONE ||
-		    !slot->guest.has_device || !m->target || m->target >= engine.guests[i].max)
+		if (!may_release(i))
 			continue;
-		m->target = engine.guests[i].max;
+		m->target = min_u64(slot->full, engine.result.verdict[i].high);
 		log_info("event=give guest=%s why=%s to=%" PRIu64, slot->guest.name,
 			 why_name(WHY_RELEASE), m->target);
 		guest_set_target(&slot->guest, m->target);

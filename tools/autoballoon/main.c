@@ -7,6 +7,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -23,11 +24,12 @@
 #include "engine.h"
 #include "log.h"
 #include "notify.h"
-#include "state.h"
+#include "textbuf.h"
 
 #define DEFAULT_CONFIG "/etc/autoballoon.conf"
 #define HEAP_BYTES (2 * 1024 * 1024)
 #define RELEASE_MS 2000
+#define VMS_MAX 64
 
 const char *argp_program_version = "autoballoond 1.0";
 
@@ -39,6 +41,10 @@ struct options {
 	bool dry_run;
 	bool debug;
 	const char *inject;
+	const char *cgroups[2];
+	unsigned int nr_cgroups;
+	const char *vms[VMS_MAX];
+	unsigned int nr_vms;
 };
 
 static struct options opts = { .config = DEFAULT_CONFIG };
@@ -51,6 +57,9 @@ static const struct argp_option option_list[] = {
 	{ "dry-run", 'n', NULL, 0, "Decide and log, but send nothing", 0 },
 	{ "inject-pressure", 'i', "LEVEL", 0, "Act once at start as if there were pressure", 0 },
 	{ "debug", 'd', NULL, 0, "Log more", 0 },
+	{ "cgroup", 'g', "PATH", 0, "Watch this cgroup and manage only the guests in it; "
+	  "twice where the memory controller is cgroup v1's", 0 },
+	{ "vm", 'v', "name=NAME,OPTION=VALUE,...", 0, "As a [guest NAME] section does", 0 },
 	{ 0 }
 };
 
@@ -80,6 +89,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'd':
 		opts.debug = true;
 		return 0;
+	case 'g':
+		if (opts.nr_cgroups == ARRAY_SIZE(opts.cgroups))
+			argp_error(state, "more than two cgroups");
+		opts.cgroups[opts.nr_cgroups++] = arg;
+		return 0;
+	case 'v':
+		if (opts.nr_vms == VMS_MAX)
+			argp_error(state, "more than %d times --vm", VMS_MAX);
+		opts.vms[opts.nr_vms++] = arg;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (!strcmp(arg, "run"))
 			return 0;
@@ -98,24 +117,65 @@ static const struct argp argp = {
 	       "short of it, and gives it back when a guest needs it.",
 };
 
+/* A directory of cgroup v1's memory hierarchy is told by its files. */
+static int set_cgroup(struct config *config, const char *path)
+{
+	static const struct config_place place = { "--cgroup", 0 };
+	char limit[PATH_MAX];
+	bool old;
+
+	snprintf(limit, sizeof(limit), "%s/memory.limit_in_bytes", path);
+	old = !access(limit, F_OK);
+	return config_set(config, "pressure", old ? "cgroup-memory" : "cgroup", path, &place);
+}
+
+/* The file, its parts, and over them the command line. */
 static bool read_config(struct config *config)
 {
+	unsigned int i;
+	int err = 0;
+
 	config_defaults(config);
-	if (!opts.config_given && access(opts.config, F_OK))
-		return !config_check(config);
-	return !config_read(config, opts.config);
+	if (opts.config_given || !access(opts.config, F_OK))
+		err = config_read(config, opts.config);
+	else
+		err = config_read_parts(config, opts.config);
+	for (i = 0; !err && i < opts.nr_cgroups; i++)
+		err = set_cgroup(config, opts.cgroups[i]);
+	for (i = 0; !err && i < opts.nr_vms; i++)
+		err = config_vm(config, opts.vms[i]);
+	return !err && !config_check(config);
+}
+
+/* What may be right and is most likely not. */
+static void warn_about(const struct config *config)
+{
+	const char *const paths[] = { config->cgroup, config->cgroup_memory };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(paths); i++)
+		if (*paths[i] && access(paths[i], F_OK))
+			fprintf(stderr, "autoballoond: %s: %s (it may come later)\n", paths[i],
+				strerror(errno));
 }
 
 /* New limits, amounts and rules; what is open stays open. */
 static void reload(void)
 {
 	static struct config fresh;
+	char kept_text[512];
+	struct textbuf kept;
 
+	textbuf_init(&kept, kept_text, sizeof(kept_text));
 	if (!read_config(&fresh)) {
 		log_error("event=reload-failed reason=\"%s\"", fresh.error);
 		return;
 	}
+	config_keep(&engine.config, &fresh, &kept);
+	if (kept.len)
+		log_warn("event=reload-partly needs_restart=\"%s\"", kept_text);
 	engine.config = fresh;
+	log_setup(opts.debug || fresh.debug ? LOG_PRIO_DEBUG : LOG_PRIO_INFO);
 	engine.dry_run = fresh.dry_run || opts.dry_run;
 	engine_rules_changed();
 	log_info("event=reloaded file=%s", opts.config);
@@ -234,7 +294,7 @@ static int start(struct source *signals, struct source *timer)
 			  strerror(-err));
 		return err;
 	}
-	state_load(c->run_dir);
+	state_load(c->run_dir, c->keep_dir, &engine.said);
 	secure_memory();
 	engine_add_named();
 	err = discover_open(c, engine_guest_there);
@@ -279,11 +339,14 @@ int main(int argc, char **argv)
 	}
 	if (opts.print)
 		config_print(&engine.config, stdout);
-	if (opts.check || opts.print)
+	if (opts.check || opts.print) {
+		warn_about(&engine.config);
 		return EXIT_SUCCESS;
+	}
 	log_setup(opts.debug || engine.config.debug ? LOG_PRIO_DEBUG : LOG_PRIO_INFO);
 	engine.dry_run = engine.config.dry_run || opts.dry_run;
 	engine.started_ms = now_ms();
+	engine.level.since_ms = engine.started_ms;
 	if (start(&signals, &timer))
 		return EXIT_FAILURE;
 	engine_tick(now_ms());
@@ -304,8 +367,9 @@ int main(int argc, char **argv)
 	notify("STOPPING=1");
 	if (engine.config.release_on_exit && !engine.dry_run)
 		release();
-	if (!engine.dry_run)
-		state_save(engine.config.run_dir);
+	engine.state_changed = true;
+	engine.word_changed = true;
+	engine_save();
 	pressure_close();
 	discover_close();
 	control_close();

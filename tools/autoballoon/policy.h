@@ -15,7 +15,7 @@
 #include "util.h"
 #include "why.h"
 
-#define POLICY_MAX_GUESTS 256
+#define POLICY_MAX_GUESTS 1024
 #define POLICY_CHANGES 60	/* size changes remembered per guest */
 #define POLICY_BRISK_MS 1000	/* between statistics while anything goes on */
 

@@ -15,7 +15,7 @@ static void report_host(struct textbuf *tb)
 	out_u64(tb, "level_for_ms", engine.level.since_ms ?
 		sub_floor(now, engine.level.since_ms) : sub_floor(now, engine.started_ms));
 	out_bool(tb, "dry_run", engine.dry_run);
-	out_bool(tb, "suspended", engine.suspended);
+	out_bool(tb, "suspended", engine.said.suspended);
 	out_string(tb, "amounts", engine.config.amounts);
 	out_u64(tb, "uptime_ms", sub_floor(now, engine.started_ms));
 	out_open(tb, "host", '{');
@@ -33,6 +33,18 @@ static void report_host(struct textbuf *tb)
 	for (level = LEVEL_LOW; level < NR_LEVELS; level++)
 		out_u64(tb, level_name((enum level)level), engine.events[level]);
 	out_close(tb, '}');
+}
+
+static void report_word(struct textbuf *tb, const struct word *word)
+{
+	static const char *const names[] = { "configured", "on", "off" };
+
+	out_bool(tb, "manual", word->set != 0);
+	out_string(tb, "said_automatic", names[word->automatic]);
+	out_u64(tb, "set", word->set ? word->set : UNSET);
+	out_u64(tb, "hold", word->hold ? word->hold : UNSET);
+	out_u64(tb, "said_min", word->min ? word->min : UNSET);
+	out_u64(tb, "said_max", word->max ? word->max : UNSET);
 }
 
 static void report_guest(struct textbuf *tb, unsigned int i)
@@ -60,7 +72,10 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	out_u64(tb, "ram", g->ram);
 	out_u64(tb, "actual", g->actual);
 	out_u64(tb, "target", m->target ? m->target : UNSET);
-	out_bool(tb, "settled", m->settled);
+	/* The policy does not follow a guest that is disabled. */
+	out_bool(tb, "settled", m->settled ||
+		 (m->target && sub_floor(max_u64(g->actual, m->target),
+					 min_u64(g->actual, m->target)) <= POLICY_TOLERANCE));
 	out_bool(tb, "stuck", m->stuck);
 	out_u64(tb, "min", v->low);
 	out_u64(tb, "max", v->high);
@@ -75,8 +90,7 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	out_u64(tb, "disk_reads", g->disk_reads);
 	out_u64(tb, "stats_age_ms", o->stats_age_ms);
 	out_bool(tb, "enabled", o->enabled);
-	out_bool(tb, "manual", slot->manual);
-	out_u64(tb, "hold", slot->hold_max ? slot->hold_max : UNSET);
+	report_word(tb, engine_word(slot));
 	out_string(tb, "why", why_name(v->why));
 	out_string(tb, "text", why_text(v->why));
 	out_string(tb, "need_sign", why_name(v->hurt));
@@ -93,6 +107,7 @@ static void report_guest(struct textbuf *tb, unsigned int i)
  */
 void report_status(struct textbuf *tb)
 {
+	const struct saved_guest *saved = NULL;
 	unsigned int i;
 
 	engine_observe(now_ms());
@@ -101,6 +116,16 @@ void report_status(struct textbuf *tb)
 	for (i = 0; i < engine.nr; i++)
 		if (engine.slots[i].guest.used)
 			report_guest(tb, i);
+	out_close(tb, ']');
+	/* Guests that are not there, with what was said about them. */
+	out_open(tb, "absent", '[');
+	while ((saved = state_next_absent(saved))) {
+		out_open(tb, NULL, '{');
+		out_string(tb, "name", saved->name);
+		out_string(tb, "uuid", saved->uuid);
+		report_word(tb, &saved->word);
+		out_close(tb, '}');
+	}
 	out_close(tb, ']');
 }
 
@@ -189,7 +214,7 @@ static void doctor_host(struct textbuf *tb)
 		f = (struct finding){ SEVERITY_NOTE, "dry-run", "Dry run: nothing is sent." };
 		report_finding(tb, "", &f);
 	}
-	if (engine.suspended) {
+	if (engine.said.suspended) {
 		f = (struct finding){ SEVERITY_NOTE, "suspended", "Disabled for all guests." };
 		report_finding(tb, "", &f);
 	}

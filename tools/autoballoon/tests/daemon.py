@@ -33,7 +33,7 @@ class Daemon:
         self.arguments = list(arguments)
         sections = {k: dict(v) for k, v in QUIET.items()} if quiet else {}
         sections.setdefault("daemon", {}).update({
-            "run-directory": self.directory, "control-socket": self.control,
+            "run-directory": self.directory, "state-directory": "", "control-socket": self.control,
             "socket-directories": self.sockets})
         for section, options in (settings or {}).items():
             sections.setdefault(section, {}).update(options)

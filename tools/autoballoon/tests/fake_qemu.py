@@ -12,6 +12,8 @@ import json
 import os
 import selectors
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -35,7 +37,7 @@ class Qemu:
 
     def __init__(self, fleet, name, path, ram=1024 * MIB, free=700 * MIB, available=800 * MIB,
                  caches=100 * MIB, reporting=False, driver=True, follow=True, greet=True,
-                 running=True, page_size="4 KiB", mangle=None, x_query=True):
+                 running=True, page_size="4 KiB", mangle=None, x_query=True, own_process=False):
         self.fleet, self.name, self.path = fleet, name, path
         self.ram = self.actual = ram
         self.reporting, self.driver, self.follow = reporting, driver, follow
@@ -58,7 +60,29 @@ class Qemu:
         self._buffer = b""
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
-        self.listener.listen(4)
+        self.process = None
+        if own_process:
+            self._listen_elsewhere()
+        else:
+            self.listener.listen(4)
+
+    def _listen_elsewhere(self):
+        """The kernel names who listens as the other end: a process of this guest's own."""
+        fd = self.listener.fileno()
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-c", "import signal, socket\n"
+             f"socket.socket(fileno={fd}).listen(4)\nprint(flush=True)\nsignal.pause()"],
+            pass_fds=[fd], stdout=subprocess.PIPE)
+        self.process.stdout.read(1)
+
+    def end(self):
+        """QEMU ends; its socket stays, as after a crash."""
+        self.fleet.forget(self)
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
 
     # what a test looks at
     def wait(self, condition, timeout=10, what="condition"):
@@ -201,6 +225,8 @@ class Fleet:
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
         self._stop = False
+        self._ended = []
+        self.qemus = []
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -208,6 +234,9 @@ class Fleet:
         return self
 
     def __exit__(self, *_):
+        for qemu in self.qemus:
+            if qemu.process:
+                qemu.end()
         self._stop = True
         self._thread.join()
 
@@ -218,11 +247,41 @@ class Fleet:
         self._selector.register(qemu.listener, selectors.EVENT_READ, (qemu, True))
         os.rename(hidden, path)
         qemu.path = path
+        self.qemus.append(qemu)
         return qemu
+
+    def forget(self, qemu):
+        """Close everything of a guest; the thread does it, for it owns the selector."""
+        gone = threading.Event()
+        self._ended.append((qemu, gone))
+        gone.wait(5)
+
+    def restart(self, qemu, **options):
+        """The same machine once more: a new QEMU, of full size."""
+        qemu.end()
+        os.unlink(qemu.path)
+        new = self.add(os.path.basename(qemu.path)[:-len(".qmp")],
+                       **{"ram": qemu.ram, "own_process": True, **options})
+        new.uuid = qemu.uuid
+        return new
+
+    def _close_ended(self):
+        while self._ended:
+            qemu, gone = self._ended.pop()
+            for s in qemu.listener, qemu.connection:
+                if s:
+                    self._selector.unregister(s)
+                    s.close()
+            qemu.connection = None
+            gone.set()
 
     def _run(self):
         while not self._stop:
-            for key, _ in self._selector.select(0.1):
+            ready = self._selector.select(0.05)
+            if self._ended:
+                self._close_ended()
+                continue
+            for key, _ in ready:
                 qemu, is_listener = key.data
                 if is_listener:
                     connection, _ = key.fileobj.accept()
