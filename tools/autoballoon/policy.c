@@ -110,17 +110,21 @@ uint64_t step_ceiling(const struct step *s, unsigned int i)
 	return min_u64(add_cap(m->target, m->debt), s->result->verdict[i].high);
 }
 
-/* The books: what we took, and what we gave that is not used yet. */
-static void keep_books(struct policy_memory *m, uint64_t target, uint64_t actual)
+/**
+ * policy_moved - keep the books: what we took, and what we gave that is not used yet
+ * @memory: what is remembered about the guest
+ * @target: size that is asked for, bytes
+ * @actual: size that it has
+ */
+void policy_moved(struct policy_memory *memory, uint64_t target, uint64_t actual)
 {
-	if (target < m->target) {
-		m->debt = add_cap(m->debt, m->target - target);
-		m->promised = sub_floor(m->promised, m->target - target);
-	} else {
-		m->debt = sub_floor(m->debt, target - m->target);
-		m->promised = add_cap(m->promised, sub_floor(target, max_u64(m->target, actual)));
-	}
-	m->target = target;
+	uint64_t before = memory->target;
+
+	memory->debt = add_cap(sub_floor(memory->debt, sub_floor(target, before)),
+			       sub_floor(before, target));
+	memory->promised = add_cap(sub_floor(memory->promised, sub_floor(before, target)),
+				   sub_floor(target, max_u64(before, actual)));
+	memory->target = target;
 }
 
 /* A size that somebody else has set: nothing is owed, and it stays so for a while. */
@@ -182,7 +186,7 @@ bool step_set_target(struct step *s, unsigned int i, enum why why, uint64_t targ
 	a->target = target;
 	v->why = why;
 	m->race_until_ms = m->settled ? 0 : s->host->time_ms + RACE_MS;
-	keep_books(m, target, g->actual);
+	policy_moved(m, target, g->actual);
 	m->lowest = g->actual;
 	m->settled = distance(target, g->actual) <= POLICY_TOLERANCE;
 	m->stuck = false;

@@ -192,6 +192,7 @@ struct policy_result {
 };
 
 void policy_defaults(struct policy_config *config);
+void policy_moved(struct policy_memory *memory, uint64_t target, uint64_t actual);
 void policy_step(const struct policy_config *config, const struct policy_host *host,
 		 const struct policy_guest *guests, struct policy_memory *memory,
 		 unsigned int nr, struct policy_result *result);
