@@ -78,6 +78,11 @@ static void forget_session(struct guest *guest)
 	guest->stats_ms = 0;
 	guest->stats_update = 0;
 	guest->ram = 0;
+	guest->base = 0;
+	guest->plugged = 0;
+	guest->devices_known = false;
+	guest->dimms = 0;
+	guest->beside = 0;
 	guest->actual_high = 0;
 	guest->assigned = false;
 	guest->page_size = 0;
@@ -296,6 +301,7 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
 	if (time_ms >= guest->refresh_ms) {
 		guest->refresh_ms = time_ms + (guest->driver_ok ? REFRESH_MS : REFRESH_SOON_MS);
 		guest->wants |= WANT(CMD_STATUS) | WANT(CMD_SIZE) | WANT(CMD_DEVICES) |
+				WANT(CMD_MEMORY_DEVICES) |
 				WANT(CMD_MIGRATE);
 		/* Statistics have stopped: somebody may have stopped the polling. */
 		if (guest->driver_ok && guest->interval_set_s &&

@@ -106,6 +106,7 @@ struct policy_memory {
 	uint64_t target;		/* last size asked for, 0: none yet */
 	uint64_t debt;			/* bytes taken from it and not given back */
 	uint64_t promised;		/* bytes given to it that it has not used yet */
+	uint64_t ram;			/* the guest's, when it was last looked at */
 	uint64_t lowest;		/* smallest actual since then */
 	uint64_t last_actual;
 	bool settled;			/* actual has reached target since it was set */

@@ -313,6 +313,32 @@ def test_polling_is_set_again(tmp_path, fleet):
         daemon.wait(lambda: daemon.guest("web")["why"] == "none")
 
 
+def test_virtio_mem_is_memory_beside_the_balloon(tmp_path, fleet):
+    """Its size counts, QEMU's "balloon" and "query-balloon" leave it out, and it may come late."""
+    qemu = fleet.add("web")
+    qemu.memory_devices = [("virtio-mem", GIB), ("nvdimm", 512 * MIB)]
+    qemu.stats["stat-total-memory"] += GIB
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        web = daemon.guest("web")
+        assert web["ram"] == web["actual"] == web["target"] == 2 * GIB
+        assert web["need"] == 2 * GIB - 800 * MIB
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
+        assert daemon.guest("web")["actual"] == 2 * GIB - 128 * MIB
+        # Half of it goes, and a DIMM comes.
+        qemu.memory_devices = [("virtio-mem", GIB // 2), ("dimm", GIB)]
+        qemu.stats["stat-total-memory"] += GIB // 2
+        qemu.actual += GIB
+        qemu.event("MEMORY_DEVICE_SIZE_CHANGE")
+        daemon.wait(lambda: daemon.guest("web")["actual"] == 2 * GIB + GIB // 2 - 128 * MIB)
+        qemu.wait_command("query-balloon", 3)
+        web = daemon.guest("web")
+        assert web["target"] == web["actual"] and web["debt"] == 128 * MIB
+        assert len(qemu.targets) == 1 and not daemon.events("give")
+
+
 def test_memory_is_locked(tmp_path, fleet):
     with Daemon(tmp_path) as daemon:
         with open(f"/proc/{daemon.process.pid}/status") as f:
