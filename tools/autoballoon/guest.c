@@ -109,6 +109,7 @@ void guest_start(struct guest *guest, uint64_t time_ms)
 	}
 	guest->pid = pid;
 	guest->pid_start = start;
+	guest->launcher = false;
 	guest_enter(guest, GUEST_GREETING, time_ms);
 }
 
@@ -291,7 +292,8 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
 			guest->wants |= WANT(CMD_DISKS);
 		if (brisk)
 			guest->wants |= WANT(CMD_MIGRATE);
-		if (!proc_memory(guest->pid, guest->pid_start, &memory)) {
+		if (!guest->launcher &&
+		    !proc_memory(guest->pid, guest->pid_start, &memory)) {
 			guest->rss = memory.anon + memory.shmem;
 			guest->locked = memory.locked;
 		} else {
@@ -301,8 +303,7 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
 	if (time_ms >= guest->refresh_ms) {
 		guest->refresh_ms = time_ms + (guest->driver_ok ? REFRESH_MS : REFRESH_SOON_MS);
 		guest->wants |= WANT(CMD_STATUS) | WANT(CMD_SIZE) | WANT(CMD_DEVICES) |
-				WANT(CMD_MEMORY_DEVICES) |
-				WANT(CMD_MIGRATE);
+				WANT(CMD_MEMORY_DEVICES) | WANT(CMD_MIGRATE);
 		/* Statistics have stopped: somebody may have stopped the polling. */
 		if (guest->driver_ok && guest->interval_set_s &&
 		    (!guest->stats_ms || time_ms - guest->stats_ms > 3000 * guest->interval_set_s))

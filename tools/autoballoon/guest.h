@@ -26,6 +26,7 @@ enum guest_command {
 	CMD_UUID,
 	CMD_SIZE,
 	CMD_MEMORY_DEVICES,
+	CMD_CPUS,
 	CMD_DEVICES,
 	CMD_DEVICES_ANON,
 	CMD_RAMBLOCK,
@@ -68,6 +69,7 @@ struct guest {
 	char name[GUEST_NAME_MAX];	/* never empty once probed */
 	char uuid[40];
 	pid_t pid;			/* of QEMU, 0: unknown */
+	bool launcher;			/* the process is too small to be QEMU */
 	uint64_t pid_start;		/* its start time, tells reused ids apart */
 
 	/* facts */

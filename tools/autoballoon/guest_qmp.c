@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "proc.h"
 
 #define SANE_RAM_MAX ((uint64_t)1 << 56)
 
@@ -52,7 +53,7 @@ static void done_capabilities(struct guest *guest, struct json_object *ret, uint
 {
 	(void)ret;
 	guest->wants = WANT(CMD_NAME) | WANT(CMD_UUID) | WANT(CMD_STATUS) | WANT(CMD_SIZE) |
-		       WANT(CMD_MEMORY_DEVICES) |
+		       WANT(CMD_MEMORY_DEVICES) | WANT(CMD_CPUS) |
 		       WANT(CMD_DEVICES) | WANT(CMD_DEVICES_ANON) | WANT(CMD_RAMBLOCK) |
 		       WANT(CMD_VIRTIO) | WANT(CMD_MIGRATE);
 	guest_enter(guest, GUEST_PROBING, time_ms);
@@ -173,6 +174,45 @@ static void done_memory_devices(struct guest *guest, struct json_object *ret, ui
 static void failed_memory_devices(struct guest *guest)
 {
 	guest->devices_known = false;
+}
+
+static bool holds_guest(const struct guest *guest, pid_t pid, uint64_t start)
+{
+	struct proc_memory memory;
+
+	return !proc_memory(pid, start, &memory) && memory.mapped >= guest->ram;
+}
+
+/*
+ * The kernel names as the other end whoever has made the socket, which a launcher
+ * may have done for QEMU. Its address space does not hold the guest. QEMU tells
+ * the threads of its CPUs, and where it does not run in another PID namespace,
+ * they lead to its process.
+ */
+static void done_cpus(struct guest *guest, struct json_object *ret, uint64_t time_ms)
+{
+	uint64_t thread = 0, start;
+	pid_t pid;
+
+	(void)time_ms;
+	if (!guest->ram || holds_guest(guest, guest->pid, guest->pid_start))
+		return;
+	if (json_object_is_type(ret, json_type_array) && json_object_array_length(ret))
+		qmp_u64(json_object_array_get_idx(ret, 0), "thread-id", &thread);
+	pid = proc_of_thread((pid_t)min_u64(thread, INT32_MAX));
+	start = proc_start_time(pid);
+	guest->launcher = !holds_guest(guest, pid, start);
+	if (guest->launcher)
+		return;
+	log_info("event=process-found socket=%s pid=%d instead=%d", guest->path, (int)pid,
+		 (int)guest->pid);
+	guest->pid = pid;
+	guest->pid_start = start;
+}
+
+static void failed_cpus(struct guest *guest)
+{
+	(void)guest;
 }
 
 /* Any device that pins guest memory, and the balloon where x-query-virtio is missing. */
@@ -407,6 +447,7 @@ static const struct command commands[NR_COMMANDS] = {
 	[CMD_SIZE] = { "query-memory-size-summary", done_size, NULL },
 	[CMD_MEMORY_DEVICES] = { "query-memory-devices", done_memory_devices,
 				 failed_memory_devices },
+	[CMD_CPUS] = { "query-cpus-fast", done_cpus, failed_cpus },
 	[CMD_DEVICES] = { "qom-list", done_devices, NULL },
 	[CMD_DEVICES_ANON] = { "qom-list", done_devices_anon, NULL },
 	[CMD_RAMBLOCK] = { "human-monitor-command", done_ramblock, NULL },

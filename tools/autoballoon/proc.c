@@ -60,13 +60,34 @@ int proc_memory(pid_t pid, uint64_t start, struct proc_memory *memory)
 		return (int)n;
 	if (text_field_u64(text, "RssAnon:", &memory->anon) ||
 	    text_field_u64(text, "RssShmem:", &memory->shmem) ||
-	    text_field_u64(text, "VmLck:", &memory->locked))
+	    text_field_u64(text, "VmLck:", &memory->locked) ||
+	    text_field_u64(text, "VmSize:", &memory->mapped))
 		return -ENOENT;
 	text_field_u64(text, "VmPin:", &pinned);
+	memory->mapped *= KIB;
 	memory->anon *= KIB;
 	memory->shmem *= KIB;
 	memory->locked = max_u64(memory->locked, pinned) * KIB;
 	return 0;
+}
+
+/**
+ * proc_of_thread - the process that a thread belongs to
+ * @thread: its id, as seen from here
+ *
+ * Return: the process, or 0.
+ */
+pid_t proc_of_thread(pid_t thread)
+{
+	char path[64], text[4096];
+	uint64_t pid = 0;
+
+	if (thread <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)thread);
+	if (read_text(path, text, sizeof(text)) < 0 || text_field_u64(text, "Tgid:", &pid))
+		return 0;
+	return (pid_t)min_u64(pid, INT_MAX);
 }
 
 static bool lists_pid(const char *dir, pid_t pid, unsigned int depth)

@@ -47,6 +47,7 @@ class Qemu:
         self.disk_reads = [5 * MIB, 7]  # bytes, for each disk
         self.devices = ["virtio-balloon-pci"]
         self.memory_devices = []    # (type, bytes); "actual" has "dimm" in it, as in QEMU
+        self.thread = os.getpid()   # of its first CPU
         self.migration = None   # as query-migrate says
         self.uuid = "00000000-0000-0000-0000-000000000000"
         self.stats = {"stat-total-memory": ram - 44 * MIB, "stat-free-memory": free,
@@ -216,6 +217,7 @@ class Qemu:
                 "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready"]
                            if self.driver else []}},
             "x-query-virtio-queue-status": lambda: {"used-idx": 7},
+            "query-cpus-fast": lambda: [{"cpu-index": 0, "thread-id": self.thread}],
             "query-migrate": lambda: {"status": self.migration} if self.migration else {},
             "query-blockstats": lambda: [
                 {"device": f"drive{i}", "stats": {"rd_bytes": count, "wr_bytes": 7}}

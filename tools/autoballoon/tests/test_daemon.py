@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -337,6 +338,40 @@ def test_virtio_mem_is_memory_beside_the_balloon(tmp_path, fleet):
         web = daemon.guest("web")
         assert web["target"] == web["actual"] and web["debt"] == 128 * MIB
         assert len(qemu.targets) == 1 and not daemon.events("give")
+
+
+QEMU_PROCESS = """
+import mmap, signal
+memory = mmap.mmap(-1, 2 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for at in range(0, 300 << 20, 4096):
+    memory[at] = 1
+print(flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(ASAN, reason="sanitizers map terabytes")
+def test_process_behind_a_launcher(tmp_path, fleet):
+    """The socket is a small process's; its CPUs' threads belong to the one with the memory."""
+    web = fleet.add("web", own_process=True)
+    lost = fleet.add("lost", own_process=True)
+    lost.thread = 1 << 30
+    with subprocess.Popen([sys.executable, "-S", "-c", QEMU_PROCESS],
+                          stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.read(1)
+            web.thread = process.pid
+            with Daemon(tmp_path) as daemon:
+                daemon.wait_ready("web", "lost")
+                assert daemon.guest("web")["pid"] == process.pid
+                daemon.wait(lambda: daemon.guest("web")["rss"])
+                assert 300 * MIB <= daemon.guest("web")["rss"] < 330 * MIB
+                assert "pid-unknown" not in daemon.findings("web")
+                # Nobody knows what it costs: better than what its launcher costs.
+                assert daemon.guest("lost")["rss"] is None
+                assert "pid-unknown" in daemon.findings("lost")
+        finally:
+            process.kill()
 
 
 def test_memory_is_locked(tmp_path, fleet):
