@@ -92,12 +92,15 @@ static void update_rates(const struct policy_guest *guest, struct policy_memory 
 /*
  * Signs of need. Faults count only while free memory is scarce as well: a
  * program that starts in a guest with plenty of free memory faults too, and
- * more memory would not help it.
+ * more memory would not help it. Kills, stalls and swapping count only while
+ * little is available, page cache included: the counters are the whole guest's,
+ * and a container at a limit of its own makes them rise for ever.
  */
 static enum why find_need(const struct policy_config *config, const struct policy_guest *guest,
 			  const struct policy_memory *memory, const struct policy_verdict *v)
 {
 	uint64_t fault_limit = config->fault_limit, scarce = v->reserve / 2;
+	uint64_t ample = v->reserve + guest->ram / 16;
 	uint64_t available = guest->stats.available == UNSET ? guest->stats.free :
 			     guest->stats.available;
 
@@ -106,11 +109,11 @@ static enum why find_need(const struct policy_config *config, const struct polic
 		fault_limit *= 10;
 		scarce = min_u64(scarce, v->margin / 2);
 	}
-	if (memory->oom)
-		return WHY_OOM;
 	if (available < scarce)
 		return WHY_LOW_MEMORY;
-	if (memory->swap_rate >= config->swap_limit)
+	if (memory->oom && available < ample)
+		return WHY_OOM;
+	if (memory->swap_rate >= config->swap_limit && available < ample)
 		return WHY_SWAPPING;
 	if (memory->fault_rate >= fault_limit && v->free < v->reserve + guest->actual / 16)
 		return WHY_FAULTING;

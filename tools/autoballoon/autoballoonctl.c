@@ -18,12 +18,13 @@
 #include "ctl.h"
 #include "place.h"
 #include "qmp.h"
-#include "simulate.h"
 
 
 const char *argp_program_version = "autoballoonctl 1.0";
 
-struct ctl_options opts = { .socket = PLACE_CONTROL, .timeout_ms = 60000, .count = 1 };
+struct ctl_options opts = {
+	.socket = PLACE_CONTROL, .timeout_ms = 60000, .count = 1, .growth = 10 * MIB,
+};
 
 static const struct argp_option option_list[] = {
 	{ "socket", 's', "PATH", 0, "Control socket instead of " PLACE_CONTROL, 0 },
@@ -34,6 +35,13 @@ static const struct argp_option option_list[] = {
 	{ "count", 'n', "N", 0, "inject: as if N events had come", 0 },
 	{ "all", 'a', NULL, 0, "enable, disable: all guests", 0 },
 	{ "config", 'c', "FILE", 0, "simulate: configuration to go by", 0 },
+	{ "scenario", 'e', "NAME", 0, "simulate: play a scenario; help lists them", 0 },
+	{ "policy", 'p', "NAME", 0,
+	  "simulate: own, nothing, proxmox, mom or squeezed; all of them without it", 0 },
+	{ "reporting", 'r', NULL, 0, "simulate: guests have free page reporting", 0 },
+	{ "growth", 'g', "SIZE", 0,
+	  "simulate: page cache that each guest reads in a second (10M)", 0 },
+	{ "verbose", 'v', NULL, 0, "simulate: print actions and sizes, too", 0 },
 	{ 0 }
 };
 
@@ -72,6 +80,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (parse_u64(arg, 1, 1000, &opts.count))
 			argp_error(state, "the count must be between 1 and 1000");
 		return 0;
+	case 'e':
+		opts.scenario = arg;
+		return 0;
+	case 'p':
+		opts.policy = arg;
+		return 0;
+	case 'r':
+		opts.reporting = true;
+		return 0;
+	case 'g':
+		if (parse_size(arg, &opts.growth))
+			argp_error(state, "cannot understand the size \"%s\"", arg);
+		return 0;
+	case 'v':
+		opts.verbose = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (opts.nr_words == CTL_MAX_WORDS)
 			argp_error(state, "too many arguments");
@@ -104,6 +128,7 @@ static const struct argp argp = {
 	       "  max GUEST SIZE|default  its largest size, over the configuration\n"
 	       "  forget GUEST          take back all that was said about a guest\n"
 	       "  simulate TRACE        replay a trace through the policy; needs no daemon\n"
+	       "  simulate --scenario A play a scenario with a model of host and guests\n"
 	       "  metrics               print the metrics\n",
 };
 
@@ -318,30 +343,6 @@ static int cmd_metrics(void)
 	return EXIT_SUCCESS;
 }
 
-static int cmd_simulate(void)
-{
-	static struct config config;
-	FILE *trace;
-	int err;
-
-	if (opts.nr_words != 2)
-		return ctl_usage("simulate needs a trace");
-	config_defaults(&config);
-	if (opts.config ? config_read(&config, opts.config) : config_check(&config)) {
-		fprintf(stderr, "autoballoonctl: %s\n", config.error);
-		return EXIT_FAILURE;
-	}
-	trace = strcmp(opts.words[1], "-") ? fopen(opts.words[1], "re") : stdin;
-	if (!trace) {
-		fprintf(stderr, "autoballoonctl: %s: %s\n", opts.words[1], strerror(errno));
-		return EXIT_FAILURE;
-	}
-	err = simulate(&config, trace, opts.words[1], stdout);
-	if (trace != stdin)
-		fclose(trace);
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -358,7 +359,7 @@ static const struct {
 	{ "min", cmd_limit, "j" },
 	{ "max", cmd_limit, "j" },
 	{ "forget", cmd_forget, "j" },
-	{ "simulate", cmd_simulate, "c" },
+	{ "simulate", cmd_simulate, "cegprv" },
 	{ "metrics", cmd_metrics, "j" },
 };
 

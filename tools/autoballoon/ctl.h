@@ -21,6 +21,12 @@ struct ctl_options {
 	bool all;
 	uint64_t timeout_ms;
 	uint64_t count;
+	/* simulate */
+	const char *scenario;
+	const char *policy;
+	bool reporting;
+	bool verbose;
+	uint64_t growth;		/* bytes a second */
 	unsigned int given;		/* options that were given, a bit each */
 	const char *words[CTL_MAX_WORDS];
 	int nr_words;
@@ -46,5 +52,8 @@ int cmd_hold(void);
 int cmd_enable(void);
 int cmd_limit(void);
 int cmd_forget(void);
+
+/* ctl_simulate.c */
+int cmd_simulate(void);
 
 #endif

@@ -16,6 +16,8 @@
 #include "metrics.h"
 #include "proc.h"
 
+#define IGNORED_LOG_MS 60000
+
 struct engine engine;
 
 static struct slot *slot_of(struct source *source)
@@ -178,9 +180,9 @@ static void resume(struct slot *slot, struct policy_memory *m, uint64_t time_ms)
 	m->changed_ms = time_ms;
 	m->progress_ms = time_ms;
 	m->reset_seq = g->reset_seq;
-	slot->full = saved->full ? saved->full : g->ram;
-	log_info("event=resumed guest=%s target=%" PRIu64 " actual=%" PRIu64, g->name,
-		 m->target, g->actual);
+	m->debt = sub_floor(saved->full ? min_u64(saved->full, g->ram) : g->ram, saved->target);
+	log_info("event=resumed guest=%s target=%" PRIu64 " actual=%" PRIu64 " debt=%" PRIu64,
+		 g->name, m->target, g->actual, m->debt);
 }
 
 /* A guest is known by name now: configuration and what was said about it apply. */
@@ -205,7 +207,6 @@ static void adopt(struct slot *slot, uint64_t time_ms)
 	if (!first && !other)
 		return;
 	memset(m, 0, sizeof(*m));
-	slot->full = g->actual;
 	if (first && g->pid && saved->pid == g->pid && saved->pid_start == g->pid_start &&
 	    saved->target && saved->target <= g->ram)
 		resume(slot, m, time_ms);
@@ -294,13 +295,36 @@ void engine_word_changed(void)
 	engine_save();
 }
 
+/* A stall somewhere on the host is no shortage: say so once in a while. */
+static bool is_believed(enum level level, const char *source)
+{
+	uint64_t now = now_ms();
+
+	if (strcmp(source, "psi"))
+		return true;
+	pressure_sample(&engine.sample);
+	if (pressure_believed(engine.sample.headroom, engine.sample.headroom_low,
+			      engine.config.cgroup[0]))
+		return true;
+	engine.ignored[level]++;
+	if (!engine.ignored_ms || now - engine.ignored_ms >= IGNORED_LOG_MS) {
+		engine.ignored_ms = now;
+		log_info("event=pressure-ignored level=%s available=%" PRIu64 " headroom=%" PRIu64
+			 " reason=\"tasks wait, but the host is not short\"", level_name(level),
+			 engine.sample.available, engine.sample.headroom);
+	}
+	return false;
+}
+
 /**
  * engine_pressure - note a sign of pressure
  * @level: what it says
- * @source: where it came from, for the log
+ * @source: where it came from: "psi", "vmpressure" or the name of a floor
  */
 void engine_pressure(enum level level, const char *source)
 {
+	if (!is_believed(level, source))
+		return;
 	engine.events[level]++;
 	engine.host.events[level]++;
 	engine.step_wanted = true;
@@ -403,8 +427,6 @@ static void count_action(struct slot *slot, const struct policy_action *a, uint6
 		slot->gives++;
 		slot->given_bytes += sub_floor(a->target, actual);
 	}
-	if (a->why == WHY_REQUEST)
-		slot->full = a->target;
 	slot->pulled += a->why == WHY_PULLED;
 	slot->stuck += a->why == WHY_UNSTICK;
 	slot->last_why = a->why;
@@ -429,6 +451,8 @@ static void carry_out(unsigned int i, const struct policy_memory *before, uint64
 	if (engine.dry_run) {
 		/* Nothing was asked for: keep what was, but not the rate limits. */
 		engine.memory[i].target = before->target;
+		engine.memory[i].debt = before->debt;
+		engine.memory[i].promised = before->promised;
 		engine.memory[i].lowest = before->lowest;
 		engine.memory[i].settled = before->settled;
 		engine.memory[i].pulsing = false;
@@ -444,24 +468,18 @@ static void carry_out(unsigned int i, const struct policy_memory *before, uint64
 		watch(slot);
 }
 
-/* What a guest would have if the daemon had taken nothing. */
-static void follow_full(unsigned int i, const struct policy_memory *before)
+/* A size that was set is a word; a younger one of somebody else counts more. */
+static void follow_foreign(unsigned int i, const struct policy_memory *before)
 {
-	const struct policy_memory *m = &engine.memory[i];
 	struct slot *slot = &engine.slots[i];
-	uint64_t actual = engine.guests[i].actual;
 
-	if (m->foreign_until_ms > before->foreign_until_ms) {
-		slot->full = actual;
-		if (engine_word(slot)->set) {
-			/* The younger word counts. */
-			slot->saved->word.set = 0;
-			engine.word_changed = true;
-			log_info("event=set-overruled guest=%s actual=%" PRIu64, slot->guest.name,
-				 actual);
-		}
-	}
-	slot->full = max_u64(slot->full, max_u64(actual, m->target));
+	if (engine.memory[i].foreign_until_ms <= before->foreign_until_ms ||
+	    !engine_word(slot)->set)
+		return;
+	slot->saved->word.set = 0;
+	engine.word_changed = true;
+	log_info("event=set-overruled guest=%s actual=%" PRIu64, slot->guest.name,
+		 engine.guests[i].actual);
 }
 
 /*
@@ -507,7 +525,7 @@ void engine_save(void)
 		if (!slot->guest.used || !slot->saved)
 			continue;
 		slot->saved->target = engine.memory[i].target;
-		slot->saved->full = slot->full;
+		slot->saved->full = add_cap(engine.memory[i].target, engine.memory[i].debt);
 	}
 	err = state_save(engine.config.run_dir, &engine.said);
 	if (!err && engine.word_changed && engine.config.keep_dir[0])
@@ -572,7 +590,7 @@ void engine_step(uint64_t time_ms)
 		if (!engine.slots[i].guest.used)
 			continue;
 		carry_out(i, &before[i], time_ms);
-		follow_full(i, &before[i]);
+		follow_foreign(i, &before[i]);
 		engine.slots[i].request = 0;
 	}
 	log_donors();
@@ -591,13 +609,12 @@ void engine_set_size(struct slot *slot, uint64_t size, uint64_t time_ms)
 {
 	struct policy_memory *m = &engine.memory[slot - engine.slots];
 
-	m->target = size;
+	policy_moved(m, size, slot->guest.actual);
 	m->lowest = slot->guest.actual;
 	m->settled = false;
 	m->stuck = false;
 	m->changed_ms = time_ms;
 	m->progress_ms = time_ms;
-	slot->full = size;
 	log_info("event=set guest=%s to=%" PRIu64 "%s", slot->guest.name, size,
 		 engine.dry_run ? " dry_run=yes" : "");
 	if (engine.dry_run)
@@ -688,6 +705,9 @@ void engine_tick(uint64_t time_ms)
 	int err;
 
 	pressure_sample(&engine.sample);
+	/* Nobody knows how quiet it was before. */
+	if (!engine.level.since_ms)
+		engine.level.since_ms = time_ms;
 	if (engine.sample.level > LEVEL_NONE)
 		engine_pressure(engine.sample.level, engine.sample.floor);
 	if (level_tick(&engine.level, time_ms, engine.config.quiet_ms))
@@ -704,6 +724,16 @@ void engine_tick(uint64_t time_ms)
 	}
 }
 
+/* What a guest may have at the end: what was not taken, or what was set. */
+static uint64_t release_size(unsigned int i)
+{
+	const struct policy_memory *m = &engine.memory[i];
+	uint64_t size = min_u64(add_cap(m->target, m->debt), engine.result.verdict[i].high);
+	uint64_t set = engine_word(&engine.slots[i])->set;
+
+	return set ? min_u64(size, set) : size;
+}
+
 /* Nothing is given that was not taken, nor against what anybody said. */
 static bool may_release(unsigned int i)
 {
@@ -713,7 +743,7 @@ static bool may_release(unsigned int i)
 
 	return g->present && g->absent == WHY_NONE && g->has_device && g->enabled &&
 	       !g->outside && m->target && v->why != WHY_FOREIGN &&
-	       min_u64(engine.slots[i].full, v->high) > m->target + POLICY_TOLERANCE;
+	       release_size(i) > m->target + POLICY_TOLERANCE;
 }
 
 /**
@@ -735,7 +765,7 @@ void engine_release(uint64_t time_ms)
 
 		if (!may_release(i))
 			continue;
-		m->target = min_u64(slot->full, engine.result.verdict[i].high);
+		policy_moved(m, release_size(i), slot->guest.actual);
 		log_info("event=give guest=%s why=%s to=%" PRIu64, slot->guest.name,
 			 why_name(WHY_RELEASE), m->target);
 		guest_set_target(&slot->guest, m->target);

@@ -19,7 +19,6 @@ struct slot {
 	pid_t pid;			/* the QEMU that the policy's memory is about */
 	uint64_t pid_start;
 	struct saved_guest *saved;	/* once adopted; the administrator's word is in it */
-	uint64_t full;			/* size without what the daemon took */
 	uint64_t request;		/* size to ask for in the next step, 0: none */
 	uint64_t reset_seq;		/* when its size was last asked for again */
 	bool ask_again;			/* the size that was set has to be asked for */
@@ -51,6 +50,8 @@ struct engine {
 	bool step_wanted;		/* do not wait for the tick */
 	uint64_t events[NR_LEVELS];	/* ever */
 	uint64_t injected[NR_LEVELS];	/* ever */
+	uint64_t ignored[NR_LEVELS];	/* stalls that were not believed, ever */
+	uint64_t ignored_ms;		/* when that was last logged */
 	uint64_t no_donors;
 	uint64_t started_ms;
 	uint64_t metrics_ms;

@@ -72,6 +72,7 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	out_u64(tb, "ram", g->ram);
 	out_u64(tb, "actual", g->actual);
 	out_u64(tb, "target", m->target ? m->target : UNSET);
+	out_u64(tb, "debt", m->debt);
 	/* The policy does not follow a guest that is disabled. */
 	out_bool(tb, "settled", m->settled ||
 		 (m->target && sub_floor(max_u64(g->actual, m->target),

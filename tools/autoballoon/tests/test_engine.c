@@ -330,6 +330,29 @@ static void test_hour_with_hundred_guests(void **state)
 #endif
 }
 
+/* Tasks wait somewhere on the host, which has plenty: no guest pays for it. */
+static void test_stalls_of_an_idle_host(void **state)
+{
+	unsigned int i, t;
+
+	(void)state;
+	engine.config.available[LEVEL_LOW] = (struct amount){ .percent = -1, .bytes = 4096 };
+	for (t = 0; t < 60; t++) {
+		engine_pressure(LEVEL_CRITICAL, "psi");
+		second();
+	}
+	assert_int_equal(engine.events[LEVEL_CRITICAL], 0);
+	assert_int_equal(engine.ignored[LEVEL_CRITICAL], 60);
+	assert_int_equal(engine.level.now, LEVEL_NONE);
+	for (i = 0; i < GUESTS; i++)
+		assert_int_equal(fakes[i].balloons, 0);
+	/* When it is short, it is believed, and the first give is not due at once. */
+	engine.config.available[LEVEL_LOW] = (struct amount){ .percent = 100 };
+	engine_pressure(LEVEL_CRITICAL, "psi");
+	assert_int_equal(engine.events[LEVEL_CRITICAL], 1);
+	assert_true(engine.level.since_ms > 0);
+}
+
 /* Without memory sessions may end, but targets and limits stay. */
 static void test_memory_runs_out(void **state)
 {
@@ -494,6 +517,8 @@ int main(void)
 		cmocka_unit_test(test_state_table),
 		cmocka_unit_test(test_sizes_and_times),
 		cmocka_unit_test_setup_teardown(test_hour_with_hundred_guests, start_engine,
+						stop_engine),
+		cmocka_unit_test_setup_teardown(test_stalls_of_an_idle_host, start_engine,
 						stop_engine),
 		cmocka_unit_test_setup_teardown(test_memory_runs_out, start_engine, stop_engine),
 	};
