@@ -9,26 +9,28 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "client.h"
 #include "ctl.h"
+#include "place.h"
 #include "qmp.h"
 
-#define DEFAULT_SOCKET "/run/autoballoon/control"
 
 const char *argp_program_version = "autoballoonctl 1.0";
 
 struct ctl_options opts = {
-	.socket = DEFAULT_SOCKET, .timeout_ms = 60000, .count = 1, .growth = 10 * MIB,
+	.socket = PLACE_CONTROL, .timeout_ms = 60000, .count = 1, .growth = 10 * MIB,
 };
 
 static const struct argp_option option_list[] = {
-	{ "socket", 's', "PATH", 0, "Control socket instead of " DEFAULT_SOCKET, 0 },
+	{ "socket", 's', "PATH", 0, "Control socket instead of " PLACE_CONTROL, 0 },
 	{ "json", 'j', NULL, 0, "Print the daemon's answer as JSON", 0 },
 	{ "wait", 'w', NULL, 0, "set: wait until the guest has the size", 0 },
+	{ "user", 'u', NULL, 0, "Talk to the user's own daemon", 0 },
 	{ "timeout", 't', "TIME", 0, "set --wait: give up after TIME (60s)", 0 },
 	{ "count", 'n', "N", 0, "inject: as if N events had come", 0 },
 	{ "all", 'a', NULL, 0, "enable, disable: all guests", 0 },
@@ -43,6 +45,8 @@ static const struct argp_option option_list[] = {
 	{ 0 }
 };
 
+static char user_socket[PATH_MAX];
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	if (key >= 'a' && key <= 'z')
@@ -50,6 +54,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 's':
 		opts.socket = arg;
+		return 0;
+	case 'u':
+		opts.socket = place_user_control(user_socket, sizeof(user_socket));
+		if (!opts.socket)
+			argp_error(state, "XDG_RUNTIME_DIR is not set: is this a login session?");
 		return 0;
 	case 'j':
 		opts.json = true;
@@ -360,7 +369,7 @@ static int run(size_t i)
 	const struct argp_option *o;
 
 	for (o = option_list; o->name; o++) {
-		if (o->key == 's' || strchr(commands[i].options, o->key) ||
+		if (o->key == 's' || o->key == 'u' || strchr(commands[i].options, o->key) ||
 		    !(opts.given & 1U << (o->key - 'a')))
 			continue;
 		fprintf(stderr, "autoballoonctl: %s has no option --%s\n", commands[i].name, o->name);

@@ -15,7 +15,6 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -24,9 +23,9 @@
 #include "engine.h"
 #include "log.h"
 #include "notify.h"
+#include "place.h"
 #include "textbuf.h"
 
-#define DEFAULT_CONFIG "/etc/autoballoon.conf"
 #define HEAP_BYTES (2 * 1024 * 1024)
 #define RELEASE_MS 2000
 #define VMS_MAX 64
@@ -38,6 +37,7 @@ struct options {
 	bool config_given;
 	bool check;
 	bool print;
+	bool user;
 	bool dry_run;
 	bool debug;
 	const char *inject;
@@ -47,11 +47,11 @@ struct options {
 	unsigned int nr_vms;
 };
 
-static struct options opts = { .config = DEFAULT_CONFIG };
+static struct options opts = { .config = PLACE_CONFIG };
 static bool ending;
 
 static const struct argp_option option_list[] = {
-	{ "config", 'c', "FILE", 0, "Read FILE instead of " DEFAULT_CONFIG, 0 },
+	{ "config", 'c', "FILE", 0, "Read FILE instead of " PLACE_CONFIG, 0 },
 	{ "check-config", 'C', NULL, 0, "Check the configuration and exit", 0 },
 	{ "print-config", 'p', NULL, 0, "Print the configuration with all defaults and exit", 0 },
 	{ "dry-run", 'n', NULL, 0, "Decide and log, but send nothing", 0 },
@@ -60,6 +60,7 @@ static const struct argp_option option_list[] = {
 	{ "cgroup", 'g', "PATH", 0, "Watch this cgroup and manage only the guests in it; "
 	  "twice where the memory controller is cgroup v1's", 0 },
 	{ "vm", 'v', "name=NAME,OPTION=VALUE,...", 0, "As a [guest NAME] section does", 0 },
+	{ "user", 'u', NULL, 0, "A user's own daemon: directories and configuration of the user", 0 },
 	{ 0 }
 };
 
@@ -93,6 +94,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (opts.nr_cgroups == ARRAY_SIZE(opts.cgroups))
 			argp_error(state, "more than two cgroups");
 		opts.cgroups[opts.nr_cgroups++] = arg;
+		return 0;
+	case 'u':
+		opts.user = true;
 		return 0;
 	case 'v':
 		if (opts.nr_vms == VMS_MAX)
@@ -132,10 +136,18 @@ static int set_cgroup(struct config *config, const char *path)
 /* The file, its parts, and over them the command line. */
 static bool read_config(struct config *config)
 {
+	static char user_file[PATH_MAX];
 	unsigned int i;
 	int err = 0;
 
 	config_defaults(config);
+	if (opts.user) {
+		err = place_user(config, user_file, sizeof(user_file));
+		if (!opts.config_given)
+			opts.config = user_file;
+	}
+	if (err)
+		return false;
 	if (opts.config_given || !access(opts.config, F_OK))
 		err = config_read(config, opts.config);
 	else
@@ -274,10 +286,11 @@ static int start(struct source *signals, struct source *timer)
 	const struct config *c = &engine.config;
 	int err;
 
-	if (mkdir(c->run_dir, 0755) && errno != EEXIST) {
+	err = place_open(c);
+	if (err) {
 		log_error("event=start-failed directory=%s reason=\"%s\"", c->run_dir,
-			  strerror(errno));
-		return -errno;
+			  err == -EADDRINUSE ? "another daemon uses it" : strerror(-err));
+		return err;
 	}
 	err = loop_open();
 	if (!err)
