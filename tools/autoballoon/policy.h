@@ -125,6 +125,7 @@ struct policy_memory {
 	uint64_t seq_ms;
 	struct policy_stats before;
 	uint64_t fault_rate;		/* a second */
+	uint64_t usual_faults;		/* a second, while nothing was taken from it */
 	uint64_t swap_rate;		/* bytes a second */
 	bool oom;			/* kills or stalls since the statistics before */
 	bool fresh;			/* statistics are new in this step */

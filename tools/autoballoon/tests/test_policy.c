@@ -544,6 +544,36 @@ static void test_containers_are_no_need(void **state)
 	assert_int_equal(result.action[0].kind, POLICY_TAKE);
 }
 
+/* It reads what it maps again and again, whatever its size: that is no need either. */
+static void test_usual_faults(void **state)
+{
+	struct policy_guest *g = add_guest();
+	unsigned int hurt = 0;
+
+	(void)state;
+	g->stats.free = 60 * MIB;
+	g->stats.caches = 740 * MIB;
+	for (int i = 0; i < 60; i++) {
+		g->stats.major_faults += 1000;
+		pass(1000);
+		step();
+		hurt += result.verdict[0].hurt != WHY_NONE;
+	}
+	assert_in_range(hurt, 1, 30);
+	sign(LEVEL_CRITICAL);
+	host.headroom = 0;
+	host.headroom_low = 100 * MIB;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	/* More of them, now that it is smaller, are. */
+	host.level = LEVEL_NONE;
+	g->stats.major_faults += 2000;
+	pass(1000);
+	g->stats.free = 60 * MIB;
+	step();
+	assert_int_equal(result.action[0].why, WHY_FAULTING);
+}
+
 /* Quiet for ten minutes: whatever may be given back is. */
 static void pass_quietly(void)
 {
@@ -1626,6 +1656,7 @@ int main(void)
 		cmocka_unit_test_setup(test_old_sign_is_not_acted_on_twice, setup),
 		cmocka_unit_test_setup(test_faults_and_swap, setup),
 		cmocka_unit_test_setup(test_containers_are_no_need, setup),
+		cmocka_unit_test_setup(test_usual_faults, setup),
 		cmocka_unit_test_setup(test_size_of_others_is_a_ceiling, setup),
 		cmocka_unit_test_setup(test_foreign_change_ends_the_debt, setup),
 		cmocka_unit_test_setup(test_plugging_keeps_the_debt, setup),
