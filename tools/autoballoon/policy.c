@@ -361,8 +361,10 @@ static void look_at_guest(struct step *s, unsigned int i)
 	}
 	follow_guest(s, i);
 	watch_promise(s, i);
+	/* A sign from before the last change may be over by now: wait for the next one. */
 	if (v->stats_usable && v->hurt != WHY_NONE && m->fresh && step_may_act(s, i) &&
-	    s->asks[i] == WHY_NONE)
+	    s->asks[i] == WHY_NONE &&
+	    sub_floor(s->host->time_ms, g->stats_age_ms) >= m->changed_ms)
 		s->asks[i] = v->hurt;
 }
 
