@@ -18,6 +18,7 @@
 
 #include "levels.h"
 #include "pressure.h"
+#include "recording.h"
 #include "rivals.h"
 
 #define INFLATE 300
@@ -344,6 +345,8 @@ static const struct scenario scenarios[] = {
 	{ "liar", "as A, and a guest makes itself small, then says it has nothing left", 420,
 	  setup_twenty, play_liar },
 	{ "fleet", "200 guests, busy now and then", 1800, setup_fleet, play_fleet },
+	{ "recorded", "a recording, if its file is named instead", 0, recording_setup,
+	  recording_play },
 };
 
 /**
@@ -474,7 +477,9 @@ void arena_run(const struct config *config, unsigned int scenario, unsigned int 
 
 	memset(&model, 0, sizeof(model));
 	memset(&own, 0, sizeof(own));
-	*score = (struct arena_score){ .seconds = s->seconds };
+	*score = (struct arena_score){
+		.seconds = s->seconds ? s->seconds : recording_seconds(),
+	};
 	own.config = config;
 	own.log = options->log;
 	own.lag = options->lag;
@@ -484,10 +489,10 @@ void arena_run(const struct config *config, unsigned int scenario, unsigned int 
 		model.guests[i].reporting |= options->reporting;
 		if (s->setup != setup_fleet)
 			model.guests[i].growth = options->growth;
-		if (options->reporting)
+		if (model.guests[i].reporting)
 			model.guests[i].charged = 0;
 	}
-	for (t = 0; t < s->seconds; t++) {
+	for (t = 0; t < score->seconds; t++) {
 		double left, sizes = 0, ram = 0;
 
 		s->play(&model, t);
@@ -498,7 +503,7 @@ void arena_run(const struct config *config, unsigned int scenario, unsigned int 
 			sizes += model.guests[i].actual / 1024;
 			ram += model.guests[i].ram / 1024;
 		}
-		score->taken += (ram - sizes) / s->seconds;
+		score->taken += (ram - sizes) / score->seconds;
 		if (options->trace && t % 10 == 0)
 			fprintf(options->trace, "t=%u available=%.1fG sizes=%.1fG level=%s\n", t,
 				left, sizes, level_name(own.host.level));

@@ -730,6 +730,42 @@ def test_simulate_scenario():
         assert done.returncode == 2 and done.stderr, words
 
 
+def test_recording_plays(tmp_path, fleet):
+    """What the daemon sees is written down, and other policies can be tried on it."""
+    web = fleet.add("web", reporting=True)
+    fleet.add("db", ram=2048 * MIB)
+    path = str(tmp_path / "recording")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web", "db")
+        ctl = [os.path.join(BUILD, "autoballoonctl"), "-s", daemon.control]
+        with subprocess.Popen([*ctl, "record", path]) as recorder:
+            daemon.wait(lambda: os.path.exists(path))
+            web.stats["stat-available-memory"] = 300 * MIB
+            daemon.wait(lambda: daemon.guest("web")["need"] == GIB - 300 * MIB)
+            time.sleep(1.2)     # it looks once a second
+            recorder.send_signal(signal.SIGINT)
+        assert recorder.returncode == 0
+        assert daemon.ctl("record", path + "2", "-t", "10ms") == ""
+    with open(path) as f:
+        text = f.read()
+    assert re.search(r"t=0 host memory=\d+M own=\d+M\n", text), text
+    assert re.search(r"guest=db ram=2048M programs=\d+M cache=\d+M reporting=no", text), text
+    assert re.search(r"t=[1-9]\d* guest=web programs=724M", text), text
+    assert re.search(r"\nt=\d+ end\n$", text), text
+
+    def simulate(name):
+        return subprocess.run([*ctl[:1], "simulate", "-e", name], capture_output=True, text=True)
+    assert len(simulate(path).stdout.splitlines()) == 6
+    for line in ("t=1 guest=web color=red", "t=1 guest=new programs=3M", "guest=web",
+                 "t=99999 host own=some", "t=0 host own=1M"):
+        with open(path, "w") as f:
+            f.write(text + line + "\n")
+        bad = simulate(path)
+        count = text.count("\n") + 1
+        assert bad.returncode == 1 and f"{path}:{count}: " in bad.stderr, (line, bad)
+    assert simulate("/dev/null").returncode == 1
+
+
 @pytest.mark.parametrize("yields, above", [("yes", 1.1), ("no", 1.3)])
 def test_simulate_right_sizing(tmp_path, yields, above):
     """A guest that uses 400 MiB of 1 GiB; what reads its disk from t=300 is a sign of need."""
