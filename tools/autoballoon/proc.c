@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "util.h"
 
@@ -69,51 +70,89 @@ int proc_memory(pid_t pid, uint64_t start, struct proc_memory *memory)
 	return 0;
 }
 
-static bool lists_pid(const char *dir, pid_t pid, unsigned int depth)
+/**
+ * proc_virtual_size - size of a process's address space
+ * @pid: the process
+ *
+ * Return: bytes, or UNSET if it is not known.
+ */
+uint64_t proc_virtual_size(pid_t pid)
 {
-	char path[PATH_MAX], line[32];
-	struct dirent *entry;
-	bool found = false;
-	FILE *file;
-	DIR *d;
+	char path[64], text[4096];
+	uint64_t kib;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/cgroup.procs", dir) >= sizeof(path))
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (read_text(path, text, sizeof(text)) < 0 || text_field_u64(text, "VmSize:", &kib))
+		return UNSET;
+	return kib * KIB;
+}
+
+/* "-name web", "-name guest=web,debug-threads=on", "-uuid ...". */
+static bool is_about(const char *argument, const char *name, const char *uuid)
+{
+	size_t len = strlen(name);
+
+	if (*uuid && !strcasecmp(argument, uuid))
+		return true;
+	if (!strncmp(argument, "guest=", 6))
+		argument += 6;
+	return len && !strncmp(argument, name, len) && (!argument[len] || argument[len] == ',');
+}
+
+static bool is_qemu_of(pid_t pid, const char *name, const char *uuid)
+{
+	static char text[128 * 1024];
+	bool after_name = false, after_uuid = false;
+	const char *p, *base;
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	n = read_text(path, text, sizeof(text));
+	if (n <= 0)
 		return false;
-	file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = strtol(line, NULL, 10) == pid;
-	if (file)
-		fclose(file);
-	d = !found && depth ? opendir(dir) : NULL;
-	while (d && !found && (entry = readdir(d))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) <
-		    sizeof(path))
-			found = lists_pid(path, pid, depth - 1);
+	base = strrchr(text, '/');
+	if (strncmp(base ? base + 1 : text, "qemu", 4) && strncmp(base ? base + 1 : text, "kvm", 3))
+		return false;
+	for (p = text; p < text + n; p += strlen(p) + 1) {
+		if ((after_name && is_about(p, name, "")) || (after_uuid && is_about(p, "", uuid)))
+			return true;
+		after_name = !strcmp(p, "-name");
+		after_uuid = !strcmp(p, "-uuid");
 	}
-	if (d)
-		closedir(d);
-	return found;
+	return false;
 }
 
 /**
- * proc_in_cgroup - whether a process is in a cgroup or below it
- * @pid: the process
- * @dirs: directories of the cgroup, one for each hierarchy it is known in
- * @nr: how many
+ * proc_find_qemu - find a guest's QEMU by its command line
+ * @name: the guest's name, or ""
+ * @uuid: its UUID, or ""
+ * @ram: its memory in bytes: QEMU is not smaller
  *
- * The directories are searched instead of reading /proc/PID/cgroup: that works
- * in cgroup namespaces too, where the names there are relative.
- *
- * Return: whether one of the directories holds the process.
+ * Return: a process id, or 0 if there is none, or more than one.
  */
-bool proc_in_cgroup(pid_t pid, const char *const *dirs, unsigned int nr)
+pid_t proc_find_qemu(const char *name, const char *uuid, uint64_t ram)
 {
-	unsigned int i;
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
 
-	for (i = 0; pid > 0 && i < nr; i++)
-		if (lists_pid(dirs[i], pid, 4))
-			return true;
-	return false;
+	while (dir && (entry = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		uint64_t size;
+
+		if (pid <= 0)
+			continue;
+		size = proc_virtual_size(pid);
+		if (size == UNSET || size < ram || !is_qemu_of(pid, name, uuid))
+			continue;
+		if (found) {
+			found = 0;
+			break;
+		}
+		found = pid;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
 }

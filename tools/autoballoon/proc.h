@@ -15,6 +15,8 @@ struct proc_memory {
 
 uint64_t proc_start_time(pid_t pid);
 int proc_memory(pid_t pid, uint64_t start, struct proc_memory *memory);
+uint64_t proc_virtual_size(pid_t pid);
+pid_t proc_find_qemu(const char *name, const char *uuid, uint64_t ram);
 bool proc_in_cgroup(pid_t pid, const char *const *dirs, unsigned int nr);
 
 #endif
