@@ -18,8 +18,10 @@
 
 #include "levels.h"
 #include "pressure.h"
+#include "recording.h"
 #include "rivals.h"
 
+#define INFLATE 300
 #define SWING 0.2
 #define SWING_SECONDS 300
 #define BOOT_SECONDS 5		/* not scored */
@@ -43,6 +45,10 @@ static struct {
 	struct policy_result result;
 	struct policy_host host;
 	struct level_state level;
+	/* statistics of the last seconds, and the sizes they are about */
+	struct policy_stats stats[POLICY_MAX_GUESTS][ARENA_LAG_MAX + 1];
+	uint64_t sizes[POLICY_MAX_GUESTS][ARENA_LAG_MAX + 1];
+	unsigned int lag;
 	unsigned int takes;
 	FILE *log;
 } own;
@@ -119,14 +125,34 @@ static void look_at_guest(struct policy_guest *p, const struct model_guest *g)
 		p->stats.free = p->stats.available = p->stats.caches = MIB;
 }
 
+/* News takes its time; sizes are known at once. */
+static void age_stats(struct policy_guest *p, unsigned int i)
+{
+	unsigned int now = model.seconds % (ARENA_LAG_MAX + 1), then, k;
+
+	own.stats[i][now] = p->stats;
+	own.sizes[i][now] = p->actual;
+	if (model.seconds < own.lag)
+		return;
+	then = (model.seconds - own.lag) % (ARENA_LAG_MAX + 1);
+	p->stats = own.stats[i][then];
+	p->stats_age_ms = 500 + own.lag * 1000;
+	/* As the daemon does: the largest size since then. */
+	for (k = 0; k <= own.lag; k++)
+		p->stats_actual = max_u64(p->stats_actual,
+					  own.sizes[i][(then + k) % (ARENA_LAG_MAX + 1)]);
+}
+
 static void rival_own(struct model *m)
 {
 	uint64_t now = START_MS + (uint64_t)m->seconds * 1000;
 	unsigned int i;
 
 	look_at_host(now);
-	for (i = 0; i < m->nr; i++)
+	for (i = 0; i < m->nr; i++) {
 		look_at_guest(&own.guests[i], &m->guests[i]);
+		age_stats(&own.guests[i], i);
+	}
 	policy_step(&own.config->policy, &own.host, own.guests, own.memory, m->nr, &own.result);
 	for (i = 0; i < m->nr; i++) {
 		const struct policy_action *a = &own.result.action[i];
@@ -319,6 +345,8 @@ static const struct scenario scenarios[] = {
 	{ "liar", "as A, and a guest makes itself small, then says it has nothing left", 420,
 	  setup_twenty, play_liar },
 	{ "fleet", "200 guests, busy now and then", 1800, setup_fleet, play_fleet },
+	{ "recorded", "a recording, if its file is named instead", 0, recording_setup,
+	  recording_play },
 };
 
 /**
@@ -449,18 +477,22 @@ void arena_run(const struct config *config, unsigned int scenario, unsigned int 
 
 	memset(&model, 0, sizeof(model));
 	memset(&own, 0, sizeof(own));
-	*score = (struct arena_score){ .seconds = s->seconds };
+	*score = (struct arena_score){
+		.seconds = s->seconds ? s->seconds : recording_seconds(),
+	};
 	own.config = config;
 	own.log = options->log;
+	own.lag = options->lag;
+	model.inflate = options->inflate > 0 ? options->inflate : INFLATE;
 	s->setup(&model);
 	for (i = 0; i < model.nr; i++) {
 		model.guests[i].reporting |= options->reporting;
 		if (s->setup != setup_fleet)
 			model.guests[i].growth = options->growth;
-		if (options->reporting)
+		if (model.guests[i].reporting)
 			model.guests[i].charged = 0;
 	}
-	for (t = 0; t < s->seconds; t++) {
+	for (t = 0; t < score->seconds; t++) {
 		double left, sizes = 0, ram = 0;
 
 		s->play(&model, t);
@@ -471,7 +503,7 @@ void arena_run(const struct config *config, unsigned int scenario, unsigned int 
 			sizes += model.guests[i].actual / 1024;
 			ram += model.guests[i].ram / 1024;
 		}
-		score->taken += (ram - sizes) / s->seconds;
+		score->taken += (ram - sizes) / score->seconds;
 		if (options->trace && t % 10 == 0)
 			fprintf(options->trace, "t=%u available=%.1fG sizes=%.1fG level=%s\n", t,
 				left, sizes, level_name(own.host.level));

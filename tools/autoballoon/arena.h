@@ -8,9 +8,13 @@
 #include "config.h"
 #include "model.h"
 
+#define ARENA_LAG_MAX 7
+
 struct arena_options {
 	bool reporting;			/* all guests have free page reporting */
 	double growth;			/* of page cache, MiB a second and guest */
+	double inflate;			/* how fast balloons grow, 0: 300 MiB a second */
+	unsigned int lag;		/* age of statistics, seconds, at most ARENA_LAG_MAX */
 	FILE *trace;			/* a line every ten seconds, or NULL */
 	FILE *log;			/* the daemon's own actions, or NULL */
 };

@@ -31,11 +31,12 @@ static const struct argp_option option_list[] = {
 	{ "json", 'j', NULL, 0, "Print the daemon's answer as JSON", 0 },
 	{ "wait", 'w', NULL, 0, "set: wait until the guest has the size", 0 },
 	{ "user", 'u', NULL, 0, "Talk to the user's own daemon", 0 },
-	{ "timeout", 't', "TIME", 0, "set --wait: give up after TIME (60s)", 0 },
+	{ "timeout", 't', "TIME", 0, "set --wait: give up after TIME (60s); record: end after it",
+	  0 },
 	{ "count", 'n', "N", 0, "inject: as if N events had come", 0 },
 	{ "all", 'a', NULL, 0, "enable, disable: all guests", 0 },
 	{ "config", 'c', "FILE", 0, "simulate: configuration to go by", 0 },
-	{ "scenario", 'e', "NAME", 0, "simulate: play a scenario; help lists them", 0 },
+	{ "scenario", 'e', "NAME", 0, "simulate: play a scenario or a recording; help lists them", 0 },
 	{ "policy", 'p', "NAME", 0,
 	  "simulate: own, nothing, proxmox, mom or squeezed; all of them without it", 0 },
 	{ "reporting", 'r', NULL, 0, "simulate: guests have free page reporting", 0 },
@@ -127,6 +128,7 @@ static const struct argp argp = {
 	       "  min GUEST SIZE|default  its smallest size, over the configuration\n"
 	       "  max GUEST SIZE|default  its largest size, over the configuration\n"
 	       "  forget GUEST          take back all that was said about a guest\n"
+	       "  record FILE           write what host and guests want, until interrupted\n"
 	       "  simulate TRACE        replay a trace through the policy; needs no daemon\n"
 	       "  simulate --scenario A play a scenario with a model of host and guests\n"
 	       "  metrics               print the metrics\n",
@@ -366,6 +368,7 @@ static const struct {
 	{ "min", cmd_limit, "j" },
 	{ "max", cmd_limit, "j" },
 	{ "forget", cmd_forget, "j" },
+	{ "record", cmd_record, "t" },
 	{ "simulate", cmd_simulate, "cegprv" },
 	{ "metrics", cmd_metrics, "j" },
 };

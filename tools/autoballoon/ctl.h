@@ -53,6 +53,9 @@ int cmd_enable(void);
 int cmd_limit(void);
 int cmd_forget(void);
 
+/* ctl_record.c */
+int cmd_record(void);
+
 /* ctl_simulate.c */
 int cmd_simulate(void);
 

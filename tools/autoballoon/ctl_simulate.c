@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "ctl.h"
+#include "recording.h"
 #include "simulate.h"
 
 static int list_scenarios(void)
@@ -18,6 +19,26 @@ static int list_scenarios(void)
 	return EXIT_SUCCESS;
 }
 
+/* The name of a scenario, or a file with a recording. */
+static int find_scenario(unsigned int *s, unsigned int *p)
+{
+	const char *policy = opts.policy ? opts.policy : "own";
+	FILE *file;
+	int err;
+
+	if (strcmp(opts.scenario, "recorded") && !arena_find(opts.scenario, policy, s, p))
+		return EXIT_SUCCESS;
+	file = fopen(opts.scenario, "re");
+	if (!file || arena_find("recorded", policy, s, p)) {
+		if (file)
+			fclose(file);
+		return ctl_usage("no such scenario or policy; see -e help and --help");
+	}
+	err = recording_read(file, opts.scenario);
+	fclose(file);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static int play_scenario(const struct config *config)
 {
 	struct arena_options options = {
@@ -26,11 +47,13 @@ static int play_scenario(const struct config *config)
 	};
 	struct arena_score score;
 	unsigned int s, p, i;
+	int err;
 
 	if (!strcmp(opts.scenario, "help"))
 		return list_scenarios();
-	if (arena_find(opts.scenario, opts.policy ? opts.policy : "own", &s, &p))
-		return ctl_usage("no such scenario or policy; see --scenario help and --help");
+	err = find_scenario(&s, &p);
+	if (err)
+		return err;
 	printf("%-9s %8s %8s %8s %7s %8s %6s %6s %8s\n", "POLICY", "BELOW-0", "GiB*s", "REREAD",
 	       "SWINGS", "CHANGES", "PULLS", "KILLS", "TAKEN");
 	for (i = 0; arena_policy_name(i); i++) {

@@ -112,11 +112,11 @@ static void check_backing(struct list *list, const struct guest *g, const struct
 	if (!g->page_size)
 		add(list, SEVERITY_NOTE, "page-size-unknown",
 		    "QEMU did not tell the page size behind the guest's memory.");
-	if (!g->pid)
+	if (!g->pid || g->launcher)
 		add(list, SEVERITY_NOTE, "pid-unknown",
 		    "QEMU's process is not known, so neither is what it costs the host: free "
 		    "memory counts as slack only where reporting is off.");
-	if (!g->pid && g->peer)
+	if (g->launcher)
 		add_detail(list, "process %d made the socket, and is smaller than the guest",
 			   (int)g->peer);
 }

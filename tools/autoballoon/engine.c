@@ -238,7 +238,8 @@ static void adopt(struct slot *slot, uint64_t time_ms)
 	if (!first && !other)
 		return;
 	memset(m, 0, sizeof(*m));
-	if (first && g->pid && saved->pid == g->pid && saved->pid_start == g->pid_start &&
+	/* A launcher outlives its QEMUs. */
+	if (first && g->pid && !g->launcher && saved->pid == g->pid && saved->pid_start == g->pid_start &&
 	    saved->target && saved->target <= g->ram)
 		resume(slot, m, time_ms);
 	else
@@ -686,7 +687,8 @@ static void update_cgroup(struct slot *slot)
 		dirs[nr++] = engine.config.cgroup;
 	if (engine.config.cgroup_memory[0])
 		dirs[nr++] = engine.config.cgroup_memory;
-	slot->guest.outside = nr && !proc_in_cgroup(slot->guest.pid, dirs, nr);
+	slot->guest.outside = nr && !proc_in_cgroup(slot->guest.launcher ? 0 : slot->guest.pid,
+						    dirs, nr);
 }
 
 /* So many guests that are idle are asked in a second, however many there are. */

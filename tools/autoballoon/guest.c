@@ -100,6 +100,11 @@ static void forget_session(struct guest *guest)
 	guest->stats_ms = 0;
 	guest->stats_update = 0;
 	guest->ram = 0;
+	guest->base = 0;
+	guest->plugged = 0;
+	guest->devices_known = false;
+	guest->dimms = 0;
+	guest->beside = 0;
 	guest->actual_high = 0;
 	guest->assigned = false;
 	guest->page_size = 0;
@@ -128,6 +133,7 @@ void guest_start(struct guest *guest, uint64_t time_ms)
 	guest->peer_start = start;
 	guest->pid = pid;
 	guest->pid_start = start;
+	guest->launcher = false;
 	guest_enter(guest, GUEST_GREETING, time_ms);
 }
 
@@ -207,24 +213,9 @@ static void choose_name(struct guest *guest)
 	guest_set_name(guest, base);
 }
 
-/*
- * Who made the socket need not be QEMU: managers open it and pass it on. A
- * process that is smaller than the guest's memory cannot be the one.
- */
-static void find_process(struct guest *guest)
-{
-	if (!guest->pid || proc_virtual_size(guest->pid) >= guest->ram)
-		return;
-	guest->pid = proc_find_qemu(guest->name, guest->uuid, guest->ram);
-	guest->pid_start = proc_start_time(guest->pid);
-	log_info("event=launcher guest=%s socket_of=%d qemu=%d", guest->name, (int)guest->peer,
-		 (int)guest->pid);
-}
-
 /* The first answers are complete: the guest has a name and can be managed. */
 static void finish_probe(struct guest *guest, uint64_t time_ms)
 {
-	find_process(guest);
 	choose_name(guest);
 	guest->probed = true;
 	guest->backoff_ms = 0;
@@ -330,7 +321,7 @@ static void look_at_process(struct guest *guest, uint64_t time_ms)
 	struct proc_memory memory;
 
 	guest->process_ms = time_ms + PROCESS_MS;
-	if (!proc_memory(guest->pid, guest->pid_start, &memory)) {
+	if (!guest->launcher && !proc_memory(guest->pid, guest->pid_start, &memory)) {
 		guest->rss = memory.anon + memory.shmem;
 		guest->locked = memory.locked;
 	} else {
@@ -362,7 +353,7 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
 	if (time_ms >= guest->refresh_ms) {
 		guest->refresh_ms = time_ms + (guest->driver_ok ? REFRESH_MS : REFRESH_SOON_MS);
 		guest->wants |= WANT(CMD_STATUS) | WANT(CMD_SIZE) | WANT(CMD_DEVICES) |
-				WANT(CMD_MIGRATE);
+				WANT(CMD_MEMORY_DEVICES) | WANT(CMD_MIGRATE);
 		/* Statistics have stopped: somebody may have stopped the polling. */
 		if (guest->driver_ok && guest->interval_set_s &&
 		    (!guest->stats_ms || time_ms - guest->stats_ms > 3000 * guest->interval_set_s))

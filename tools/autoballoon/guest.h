@@ -25,6 +25,8 @@ enum guest_command {
 	CMD_NAME,
 	CMD_UUID,
 	CMD_SIZE,
+	CMD_MEMORY_DEVICES,
+	CMD_CPUS,
 	CMD_DEVICES,
 	CMD_DEVICES_ANON,
 	CMD_RAMBLOCK,
@@ -75,6 +77,7 @@ struct guest {
 	pid_t peer;			/* who made the socket, 0: unknown */
 	uint64_t peer_start;
 	pid_t pid;			/* of QEMU, 0: unknown */
+	bool launcher;			/* the process is too small to be QEMU */
 	uint64_t pid_start;		/* its start time, tells reused ids apart */
 
 	/* facts */
@@ -88,8 +91,13 @@ struct guest {
 	bool migrating;
 	bool assigned;
 	char run_state[24];
-	uint64_t ram;
-	uint64_t actual;
+	uint64_t base;			/* memory at boot, bytes */
+	uint64_t plugged;		/* since then, as QEMU's summary has it */
+	bool devices_known;		/* the next two are */
+	uint64_t dimms;			/* of it, that the balloon can reach */
+	uint64_t beside;		/* of it, that it cannot: virtio-mem */
+	uint64_t ram;			/* all of it, but what is no memory (NVDIMM) */
+	uint64_t actual;		/* the same without the balloon */
 	uint64_t actual_high;		/* largest since the latest statistics came */
 	uint64_t stats_actual;		/* actual that the latest statistics are about */
 	uint64_t page_size;		/* of the memory behind the guest, 0: unknown */

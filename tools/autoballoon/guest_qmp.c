@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "proc.h"
 
 #define RESET_LOG_MS 1000
 #define SANE_RAM_MAX ((uint64_t)1 << 56)
@@ -50,6 +51,7 @@ static void done_capabilities(struct guest *guest, struct json_object *ret, uint
 {
 	(void)ret;
 	guest->wants = WANT(CMD_NAME) | WANT(CMD_UUID) | WANT(CMD_STATUS) | WANT(CMD_SIZE) |
+		       WANT(CMD_MEMORY_DEVICES) | WANT(CMD_CPUS) |
 		       WANT(CMD_DEVICES) | WANT(CMD_DEVICES_ANON) | WANT(CMD_RAMBLOCK) |
 		       WANT(CMD_VIRTIO) | WANT(CMD_MIGRATE);
 	guest_enter(guest, GUEST_PROBING, time_ms);
@@ -70,6 +72,7 @@ static void set_actual(struct guest *guest, struct json_object *from)
 
 	if (!qmp_u64(from, "actual", &actual))
 		return;
+	actual = add_cap(actual, guest->beside);
 	guest->actual = guest->ram ? min_u64(actual, guest->ram) : actual;
 	guest->actual_high = max_u64(guest->actual_high, guest->actual);
 }
@@ -118,6 +121,16 @@ static void done_uuid(struct guest *guest, struct json_object *ret, uint64_t tim
 	copy_string(guest->uuid, sizeof(guest->uuid), uuid);
 }
 
+/* What a balloon calls the guest's size has DIMMs in it and virtio-mem not. */
+static void set_ram(struct guest *guest, uint64_t beside)
+{
+	guest->actual = add_cap(sub_floor(guest->actual, guest->beside), beside);
+	guest->beside = beside;
+	guest->ram = guest->base + (guest->devices_known ? guest->dimms + beside :
+				    guest->plugged);
+	guest->actual = min_u64(guest->actual, guest->ram);
+}
+
 static void done_size(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
 	uint64_t base, plugged = 0;
@@ -127,8 +140,79 @@ static void done_size(struct guest *guest, struct json_object *ret, uint64_t tim
 		return;
 	if (qmp_u64(ret, "plugged-memory", &plugged) && plugged > SANE_RAM_MAX)
 		return;
-	guest->ram = base + plugged;
-	guest->actual = min_u64(guest->actual, guest->ram);
+	guest->base = base;
+	guest->plugged = plugged;
+	set_ram(guest, guest->beside);
+}
+
+static void done_memory_devices(struct guest *guest, struct json_object *ret, uint64_t time_ms)
+{
+	uint64_t size, dimms = 0, beside = 0;
+	size_t i, n;
+
+	(void)time_ms;
+	if (!json_object_is_type(ret, json_type_array))
+		return;
+	n = json_object_array_length(ret);
+	for (i = 0; i < n; i++) {
+		struct json_object *item = json_object_array_get_idx(ret, i);
+		const char *type = qmp_string(item, "type");
+
+		if (!type || !qmp_u64(qmp_object(item, "data"), "size", &size) ||
+		    size > SANE_RAM_MAX)
+			continue;
+		if (!strcmp(type, "dimm"))
+			dimms = min_u64(dimms + size, SANE_RAM_MAX);
+		else if (!strcmp(type, "virtio-mem"))
+			beside = min_u64(beside + size, SANE_RAM_MAX);
+	}
+	guest->devices_known = true;
+	guest->dimms = dimms;
+	set_ram(guest, beside);
+}
+
+static void failed_memory_devices(struct guest *guest)
+{
+	guest->devices_known = false;
+}
+
+static bool holds_guest(const struct guest *guest, pid_t pid, uint64_t start)
+{
+	struct proc_memory memory;
+
+	return !proc_memory(pid, start, &memory) && memory.mapped >= guest->ram;
+}
+
+/*
+ * The kernel names as the other end whoever has made the socket, which a launcher
+ * may have done for QEMU. Its address space does not hold the guest. QEMU tells
+ * the threads of its CPUs, and where it does not run in another PID namespace,
+ * they lead to its process.
+ */
+static void done_cpus(struct guest *guest, struct json_object *ret, uint64_t time_ms)
+{
+	uint64_t thread = 0, start;
+	pid_t pid;
+
+	(void)time_ms;
+	if (!guest->ram || holds_guest(guest, guest->pid, guest->pid_start))
+		return;
+	if (json_object_is_type(ret, json_type_array) && json_object_array_length(ret))
+		qmp_u64(json_object_array_get_idx(ret, 0), "thread-id", &thread);
+	pid = proc_of_thread((pid_t)min_u64(thread, INT32_MAX));
+	start = proc_start_time(pid);
+	guest->launcher = !holds_guest(guest, pid, start);
+	if (guest->launcher)
+		return;
+	log_info("event=process-found socket=%s pid=%d instead=%d", guest->shown, (int)pid,
+		 (int)guest->pid);
+	guest->pid = pid;
+	guest->pid_start = start;
+}
+
+static void failed_cpus(struct guest *guest)
+{
+	(void)guest;
 }
 
 /* Any device that pins guest memory, and the balloon where x-query-virtio is missing. */
@@ -371,6 +455,9 @@ static const struct command commands[NR_COMMANDS] = {
 	[CMD_NAME] = { "query-name", done_name, NULL },
 	[CMD_UUID] = { "query-uuid", done_uuid, NULL },
 	[CMD_SIZE] = { "query-memory-size-summary", done_size, NULL },
+	[CMD_MEMORY_DEVICES] = { "query-memory-devices", done_memory_devices,
+				 failed_memory_devices },
+	[CMD_CPUS] = { "query-cpus-fast", done_cpus, failed_cpus },
 	[CMD_DEVICES] = { "qom-list", done_devices, NULL },
 	[CMD_DEVICES_ANON] = { "qom-list", done_devices_anon, NULL },
 	[CMD_RAMBLOCK] = { "human-monitor-command", done_ramblock, NULL },
@@ -390,7 +477,7 @@ static int write_arguments(const struct guest *guest, enum guest_command command
 	switch (command) {
 	case CMD_BALLOON:
 		return snprintf(buf, size, ",\"arguments\":{\"value\":%" PRIu64 "}",
-				guest->target);
+				max_u64(sub_floor(guest->target, guest->beside), MIB));
 	case CMD_DEVICES:
 		return snprintf(buf, size, ",\"arguments\":{\"path\":\"/machine/peripheral\"}");
 	case CMD_DEVICES_ANON:

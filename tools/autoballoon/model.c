@@ -17,8 +17,7 @@
  */
 #include "model.h"
 
-#define INFLATE 300		/* MiB a second, as all the speeds here */
-#define DEFLATE 1500
+#define DEFLATE 1500		/* MiB a second, as all the speeds here */
 #define ALLOCATE 600		/* programs that grow */
 #define READ 150		/* hot cache that comes back */
 #define THRASH 100		/* hot cache that is missing, read over and over */
@@ -96,7 +95,7 @@ static void evict(struct model_guest *g, double amount)
 	g->hot = max_f(0, g->hot - (amount - cold));
 }
 
-static void move_balloon(struct model_guest *g)
+static void move_balloon(struct model_guest *g, double inflate)
 {
 	double amount, unused, from_free, paid;
 
@@ -104,7 +103,7 @@ static void move_balloon(struct model_guest *g)
 		g->actual = min_f(g->target, g->actual + DEFLATE);
 		return;
 	}
-	amount = min_f(g->actual - g->target, INFLATE);
+	amount = min_f(g->actual - g->target, inflate);
 	amount = min_f(amount, g->actual - g->kernel - g->programs - BALLOON_STOPS);
 	if (amount <= 0)
 		return;
@@ -184,7 +183,7 @@ void model_second(struct model *model)
 	for (i = 0; i < model->nr; i++) {
 		struct model_guest *g = &model->guests[i];
 
-		move_balloon(g);
+		move_balloon(g, model->inflate);
 		run_programs(g);
 		read_files(g, model->seconds >= 5);
 		charge_host(g);

@@ -40,6 +40,7 @@ struct model {
 	double memory;			/* of the host */
 	double own_use;			/* of it that is no guest's */
 	double container_stall;		/* share of time a limited container stalls */
+	double inflate;			/* how fast balloons grow */
 	unsigned int nr;
 	struct model_guest guests[POLICY_MAX_GUESTS];
 };

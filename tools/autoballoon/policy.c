@@ -216,6 +216,27 @@ static void follow_reset(struct step *s, unsigned int i)
 		step_set_target(s, i, WHY_RESET, step_ceiling(s, i));
 }
 
+/*
+ * Memory was plugged or unplugged: QEMU keeps the size of the balloon, so that
+ * sizes and what was asked for move with it. "actual" may come a bit later.
+ */
+static void follow_plugging(struct step *s, unsigned int i)
+{
+	const struct policy_guest *g = &s->guests[i];
+	struct policy_memory *m = &s->memory[i];
+
+	if (m->ram && m->ram != g->ram) {
+		m->target = sub_floor(add_cap(m->target, g->ram), m->ram);
+		/* Nothing is left of what was known: as at first sight. */
+		if (!m->target)
+			m->debt = 0;
+		m->race_until_ms = s->host->time_ms + RACE_MS;
+		m->progress_ms = s->host->time_ms;
+		m->settled = false;
+	}
+	m->ram = g->ram;
+}
+
 /* The guest stopped short of its target, or never moved. */
 static void follow_stuck(struct step *s, unsigned int i)
 {
@@ -247,7 +268,7 @@ static bool pressure_stays(const struct policy_host *host)
 static void follow_pulse(struct step *s, unsigned int i)
 {
 	struct policy_memory *m = &s->memory[i];
-	uint64_t now = s->host->time_ms, promised = m->promised;
+	uint64_t now = s->host->time_ms, promised = m->promised, back;
 
 	s->result->verdict[i].why = WHY_PULSING;
 	if (!m->settled && sub_floor(now, m->progress_ms) < s->config->stuck_ms &&
@@ -256,7 +277,8 @@ static void follow_pulse(struct step *s, unsigned int i)
 	m->pulsing = false;
 	if (pressure_stays(s->host))
 		return;
-	step_set_target(s, i, WHY_PULSE_OUT, max_u64(m->pulse_return, s->guests[i].actual));
+	back = min_u64(m->pulse_return, step_ceiling(s, i));
+	step_set_target(s, i, WHY_PULSE_OUT, max_u64(back, s->guests[i].actual));
 	m->promised = promised;		/* most of it was unused before, too */
 }
 
@@ -321,6 +343,7 @@ static void look_at_guest(struct step *s, unsigned int i)
 	assess_guest(s->config, s->host, g, m, v);
 	if (g->absent != WHY_NONE || !g->has_device || g->ram < MIB)
 		return;
+	follow_plugging(s, i);
 	if (!m->target) {
 		/* First sight: whatever size it has is the one it should have. */
 		m->target = g->actual;
@@ -338,8 +361,10 @@ static void look_at_guest(struct step *s, unsigned int i)
 	}
 	follow_guest(s, i);
 	watch_promise(s, i);
+	/* A sign from before the last change may be over by now: wait for the next one. */
 	if (v->stats_usable && v->hurt != WHY_NONE && m->fresh && step_may_act(s, i) &&
-	    s->asks[i] == WHY_NONE)
+	    s->asks[i] == WHY_NONE &&
+	    sub_floor(s->host->time_ms, g->stats_age_ms) >= m->changed_ms)
 		s->asks[i] = v->hurt;
 }
 

@@ -106,6 +106,7 @@ struct policy_memory {
 	uint64_t target;		/* last size asked for, 0: none yet */
 	uint64_t debt;			/* bytes taken from it and not given back */
 	uint64_t promised;		/* bytes given to it that it has not used yet */
+	uint64_t ram;			/* the guest's, when it was last looked at */
 	uint64_t lowest;		/* smallest actual since then */
 	uint64_t last_actual;
 	bool settled;			/* actual has reached target since it was set */
@@ -124,6 +125,7 @@ struct policy_memory {
 	uint64_t seq_ms;
 	struct policy_stats before;
 	uint64_t fault_rate;		/* a second */
+	uint64_t usual_faults;		/* a second, while nothing was taken from it */
 	uint64_t swap_rate;		/* bytes a second */
 	bool oom;			/* kills or stalls since the statistics before */
 	bool fresh;			/* statistics are new in this step */

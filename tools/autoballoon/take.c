@@ -33,23 +33,40 @@ static bool was_injected(const struct policy_host *host)
 	       host->injected[LEVEL_CRITICAL];
 }
 
-/*
- * What a take brings the host. Free memory goes first, and of that the host gets
- * the slack; what follows is page cache, all of it gain.
- */
-static uint64_t gain_of(const struct policy_verdict *v, uint64_t amount)
+/* What a guest has to take, on the way down from its target or its size. */
+struct supply {
+	uint64_t free;		/* goes first */
+	uint64_t slack;		/* of it, that the host would get */
+	uint64_t cache;		/* follows, all of it gain */
+};
+
+/* Less what it was already asked for: that is on its way. */
+static struct supply supply_of(const struct step *s, unsigned int i)
 {
-	if (amount >= v->free)
-		return amount - v->free + v->slack;
-	return (uint64_t)((double)amount * (double)v->slack / (double)v->free);
+	const struct policy_verdict *v = &s->result->verdict[i];
+	uint64_t coming = sub_floor(s->guests[i].actual, s->memory[i].target);
+	struct supply u = { .free = sub_floor(v->free, coming) };
+
+	if (v->free)
+		u.slack = (uint64_t)((double)v->slack * ((double)u.free / (double)v->free));
+	u.cache = sub_floor(v->cache, sub_floor(coming, v->free));
+	return u;
+}
+
+/* What a take brings the host. */
+static uint64_t gain_of(const struct supply *u, uint64_t amount)
+{
+	if (amount >= u->free)
+		return add_cap(amount - u->free, u->slack);
+	return (uint64_t)((double)amount * (double)u->slack / (double)u->free);
 }
 
 /* How much to take for a gain. */
-static uint64_t amount_for(const struct policy_verdict *v, uint64_t gain)
+static uint64_t amount_for(const struct supply *u, uint64_t gain)
 {
-	if (gain >= v->slack)
-		return add_cap(v->free, gain - v->slack);
-	return (uint64_t)((double)gain * (double)v->free / (double)v->slack);
+	if (gain >= u->slack)
+		return add_cap(u->free, gain - u->slack);
+	return (uint64_t)((double)gain * (double)u->free / (double)u->slack);
 }
 
 /**
@@ -67,9 +84,10 @@ uint64_t take_arriving(const struct step *s)
 		const struct policy_verdict *v = &s->result->verdict[i];
 		const struct policy_memory *m = &s->memory[i];
 		uint64_t coming = sub_floor(s->guests[i].actual, m->target);
+		struct supply all = { .free = v->free, .slack = v->slack };
 
 		if (s->guests[i].present && !v->barred && !m->settled)
-			sum = add_cap(sum, v->stats_usable ? gain_of(v, coming) : coming);
+			sum = add_cap(sum, v->stats_usable ? gain_of(&all, coming) : coming);
 	}
 	return sum;
 }
@@ -172,14 +190,14 @@ static uint64_t host_goal(const struct step *s, enum level level, uint64_t *for_
  */
 static uint64_t step_limit(const struct step *s, unsigned int i, enum level level)
 {
-	const struct policy_verdict *v = &s->result->verdict[i];
 	const struct policy_guest *g = &s->guests[i];
 	uint64_t limit = percent_of(g->ram, s->config->step_percent[level]);
+	struct supply u = supply_of(s, i);
 
 	if (!g->yields || g->stats_age_ms > 2 * POLICY_BRISK_MS)
 		limit /= 2;
 	else if (level >= LEVEL_MEDIUM)
-		limit = add_cap(limit, sub_floor(v->free, v->slack));
+		limit = add_cap(limit, sub_floor(u.free, u.slack));
 	return max_u64(limit, MIB);
 }
 
@@ -217,13 +235,13 @@ static bool wants_pulse(const struct step *s, unsigned int i)
 
 static bool start_pulse(struct step *s, unsigned int i, uint64_t cache)
 {
-	const struct policy_verdict *v = &s->result->verdict[i];
+	struct supply u = supply_of(s, i);
 	struct policy_memory *m = &s->memory[i];
 	uint64_t base = min_u64(m->target, s->guests[i].actual);
 	uint64_t before = m->target;
 
 	/* The balloon eats free memory first; only what follows squeezes. */
-	if (!step_set_target(s, i, WHY_PULSE_IN, sub_floor(base, v->free + cache)))
+	if (!step_set_target(s, i, WHY_PULSE_IN, sub_floor(base, u.free + cache)))
 		return false;
 	m->pulsing = true;
 	m->pulse_return = before;
@@ -236,10 +254,11 @@ static bool take_share(struct step *s, unsigned int i, enum level level, uint64_
 	const struct policy_verdict *v = &s->result->verdict[i];
 	const struct policy_guest *g = &s->guests[i];
 	uint64_t base = min_u64(s->memory[i].target, g->actual), amount;
+	struct supply u = supply_of(s, i);
 
 	if (gain < max_u64(MIB, g->ram / 400))
 		return false;
-	amount = min_u64(amount_for(v, gain), step_limit(s, i, level));
+	amount = min_u64(amount_for(&u, gain), step_limit(s, i, level));
 	return step_set_target(s, i, WHY_PRESSURE, sub_floor(base, min_u64(amount, v->room)));
 }
 
@@ -251,13 +270,15 @@ static unsigned int find_donors(struct step *s, enum level level, struct party *
 	for (i = 0; i < s->nr; i++) {
 		const struct policy_guest *g = &s->guests[i];
 		struct policy_verdict *v = &s->result->verdict[i];
+		struct supply u;
 		uint64_t cap;
 
 		if (!g->present || !may_take(s, i, level))
 			continue;
 		v->why = WHY_NOT_ASKED;
-		cap = v->slack < v->reserve ? 0 :
-		      min_u64(v->slack, gain_of(v, min_u64(step_limit(s, i, level), v->room)));
+		u = supply_of(s, i);
+		cap = u.slack < v->reserve ? 0 :
+		      min_u64(u.slack, gain_of(&u, min_u64(step_limit(s, i, level), v->room)));
 		party_add(donors, &nr, &(struct party){
 			.guest = i, .band = g->band, .cap = cap,
 			.weight = (double)cap / (double)max_u64(g->shares, 1),
@@ -276,14 +297,15 @@ static void offer_cache(struct step *s, enum level level, bool pulses, struct pa
 		struct party *d = &donors[k];
 		const struct policy_verdict *v = &s->result->verdict[d->guest];
 		uint64_t limit = min_u64(step_limit(s, d->guest, level), v->room);
-		uint64_t cap = min_u64(v->gain, gain_of(v, limit));
+		struct supply u = supply_of(s, d->guest);
+		uint64_t cap = min_u64(v->gain, gain_of(&u, limit));
 
-		/* A long way to the cache: go it, though this step brings nothing. */
-		if (cap < MIB)
+		/* A long way to the cache: go it, though this step brings next to nothing. */
+		if (limit < u.free && u.slack < v->reserve)
 			cap = min_u64(v->gain, limit);
 		/* The cold half: a pulse must not evict what is read all the time. */
 		if (pulses && wants_pulse(s, d->guest))
-			cap = min_u64(cap, v->cache / 2);
+			cap = min_u64(cap, u.cache / 2);
 		d->cap = max_u64(cap, d->share);
 		d->weight = (double)d->cap / (double)max_u64(s->guests[d->guest].shares, 1);
 	}

@@ -52,6 +52,8 @@ class Qemu:
         self.interval = 0
         self.disk_reads = [5 * MIB, 7]  # bytes, for each disk
         self.devices = ["virtio-balloon-pci"]
+        self.memory_devices = []    # (type, bytes); "actual" has "dimm" in it, as in QEMU
+        self.thread = os.getpid()   # of its first CPU
         self.migration = None   # as query-migrate says
         self.uuid = "00000000-0000-0000-0000-000000000000"
         self.stats = {"stat-total-memory": ram - 44 * MIB, "stat-free-memory": free,
@@ -199,7 +201,11 @@ class Qemu:
             "query-status": lambda: {"status": "running" if self.running else "paused",
                                      "singlestep": False, "running": self.running},
             "query-balloon": lambda: {"actual": self.actual},
-            "query-memory-size-summary": lambda: {"base-memory": self.ram, "plugged-memory": 0},
+            "query-memory-size-summary": lambda: {
+                "base-memory": self.ram,
+                "plugged-memory": sum(size for _, size in self.memory_devices)},
+            "query-memory-devices": lambda: [{"type": kind, "data": {"id": "m", "size": size}}
+                                             for kind, size in self.memory_devices],
             "qom-list": lambda: [{"name": "type", "type": "string"},
                                  *({"name": f"b{i}", "type": f"child<{device}>"}
                                    for i, device in enumerate(self.devices))],
@@ -217,6 +223,7 @@ class Qemu:
                 "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready"]
                            if self.driver else []}},
             "x-query-virtio-queue-status": lambda: {"used-idx": 7},
+            "query-cpus-fast": lambda: [{"cpu-index": 0, "thread-id": self.thread}],
             "query-migrate": lambda: {"status": self.migration} if self.migration else {},
             "query-blockstats": lambda: [
                 {"device": f"drive{i}", "stats": {"rd_bytes": count, "wr_bytes": 7}}

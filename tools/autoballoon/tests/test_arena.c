@@ -126,32 +126,45 @@ static void test_fleet(void **state)
 	}
 }
 
-/* The figures must not hang on one speed of the page cache. */
-static void test_growth(void **state)
+/* One run of each crisis, with and without reporting. Returns what was read again, GiB. */
+static double run_all(const struct arena_options *how, unsigned int below)
 {
-	static const double growth[] = { 0, 2, 5, 20, 40 };
 	static const char *const names[] = { "A", "B", "C", "D", "E" };
-	unsigned int i, k, n;
+	double reread = 0;
+	unsigned int i, s, p;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(names); i++) {
+		struct arena_options options = *how;
+		struct arena_score score;
+
+		options.reporting = i % 2;
+		assert_false(arena_find(names[i / 2], "own", &s, &p));
+		arena_run(&config, s, p, &options, &score);
+		print_message("%s%s:%us/%.1fG/%u ", names[i / 2], i % 2 ? "r" : "", score.below,
+			      score.reread, score.swings);
+		assert_in_range(score.below, 0, below);
+		assert_in_range(score.swings, 0, 1);
+		assert_int_equal(score.kills, 0);
+		reread += score.reread;
+	}
+	print_message("growth %.0f, inflate %.0f, lag %u\n", how->growth, how->inflate, how->lag);
+	return reread;
+}
+
+/* The figures must not hang on one speed of page cache or balloons, or on news at once. */
+static void test_other_speeds(void **state)
+{
+	static const double growth[] = { 0, 2, 5, 10, 20, 40 };
+	unsigned int n, lag;
 
 	(void)state;
-	for (n = 0; n < ARRAY_SIZE(growth); n++) {
-		for (i = 0; i < 2 * ARRAY_SIZE(names); i++) {
-			struct arena_options options = {
-				.reporting = i % 2, .growth = growth[n],
-			};
-			struct arena_score score;
-			unsigned int s, p;
-
-			k = i / 2;
-			assert_false(arena_find(names[k], "own", &s, &p));
-			arena_run(&config, s, p, &options, &score);
-			print_message("%s %s growth %2.0f: %u s below zero, %.1f GiB read again, "
-				      "swings %u\n", names[k], i % 2 ? "FPR" : "-  ", growth[n],
-				      score.below, score.reread, score.swings);
-			assert_in_range(score.below, 0, 10);
-			assert_in_range(score.swings, 0, 1);
-		}
-	}
+	for (n = 0; n < ARRAY_SIZE(growth); n++)
+		for (lag = 0; lag < 3; lag++)
+			assert_true(run_all(&(struct arena_options){
+				.growth = growth[n], .lag = lag }, 10) < 150);
+	run_all(&(struct arena_options){ .growth = 10, .inflate = 1000 }, 10);
+	/* So slow that no decision could be early enough. */
+	run_all(&(struct arena_options){ .growth = 10, .inflate = 100 }, 25);
 }
 
 int main(void)
@@ -162,7 +175,7 @@ int main(void)
 		cmocka_unit_test(test_container),
 		cmocka_unit_test(test_liar),
 		cmocka_unit_test(test_fleet),
-		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_other_speeds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

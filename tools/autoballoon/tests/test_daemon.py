@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -311,6 +312,67 @@ def test_polling_is_set_again(tmp_path, fleet):
         qemu.event("MEMORY_DEVICE_SIZE_CHANGE")     # or the next time it looks around
         qemu.wait(lambda: qemu.interval == 1, 10, "interval")
         daemon.wait(lambda: daemon.guest("web")["why"] == "none")
+
+
+def test_virtio_mem_is_memory_beside_the_balloon(tmp_path, fleet):
+    """Its size counts, QEMU's "balloon" and "query-balloon" leave it out, and it may come late."""
+    qemu = fleet.add("web")
+    qemu.memory_devices = [("virtio-mem", GIB), ("nvdimm", 512 * MIB)]
+    qemu.stats["stat-total-memory"] += GIB
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        web = daemon.guest("web")
+        assert web["ram"] == web["actual"] == web["target"] == 2 * GIB
+        assert web["need"] == 2 * GIB - 800 * MIB
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
+        assert daemon.guest("web")["actual"] == 2 * GIB - 128 * MIB
+        # Half of it goes, and a DIMM comes.
+        qemu.memory_devices = [("virtio-mem", GIB // 2), ("dimm", GIB)]
+        qemu.stats["stat-total-memory"] += GIB // 2
+        qemu.actual += GIB
+        qemu.event("MEMORY_DEVICE_SIZE_CHANGE")
+        daemon.wait(lambda: daemon.guest("web")["actual"] == 2 * GIB + GIB // 2 - 128 * MIB)
+        qemu.wait_command("qom-get", 3)
+        web = daemon.guest("web")
+        assert web["target"] == web["actual"] and web["debt"] == 128 * MIB
+        assert len(qemu.targets) == 1 and not daemon.events("give")
+
+
+QEMU_PROCESS = """
+import mmap, signal
+memory = mmap.mmap(-1, 2 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for at in range(0, 300 << 20, 4096):
+    memory[at] = 1
+print(flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(ASAN, reason="sanitizers map terabytes")
+def test_process_behind_a_launcher(tmp_path, fleet):
+    """The socket is a small process's; its CPUs' threads belong to the one with the memory."""
+    web = fleet.add("web", own_process=True, big=False)
+    lost = fleet.add("lost", own_process=True, big=False)
+    lost.thread = 1 << 30
+    with subprocess.Popen([sys.executable, "-S", "-c", QEMU_PROCESS],
+                          stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.read(1)
+            web.thread = process.pid
+            with Daemon(tmp_path) as daemon:
+                daemon.wait_ready("web", "lost")
+                assert daemon.guest("web")["pid"] == process.pid
+                daemon.wait(lambda: daemon.guest("web")["rss"])
+                assert 300 * MIB <= daemon.guest("web")["rss"] < 330 * MIB
+                assert "pid-unknown" not in daemon.findings("web")
+                # Nobody knows what it costs: better than what its launcher costs.
+                assert daemon.guest("lost")["rss"] is None
+                finding = daemon.findings("lost")["pid-unknown"]
+                assert str(lost.process.pid) in finding["detail"]
+        finally:
+            process.kill()
 
 
 def test_memory_is_locked(tmp_path, fleet):
@@ -639,6 +701,42 @@ def test_simulate_scenario():
                   ("--scenario", "A", "trace")):
         done = simulate(*words)
         assert done.returncode == 2 and done.stderr, words
+
+
+def test_recording_plays(tmp_path, fleet):
+    """What the daemon sees is written down, and other policies can be tried on it."""
+    web = fleet.add("web", reporting=True)
+    fleet.add("db", ram=2048 * MIB)
+    path = str(tmp_path / "recording")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web", "db")
+        ctl = [os.path.join(BUILD, "autoballoonctl"), "-s", daemon.control]
+        with subprocess.Popen([*ctl, "record", path]) as recorder:
+            daemon.wait(lambda: os.path.exists(path))
+            web.stats["stat-available-memory"] = 300 * MIB
+            daemon.wait(lambda: daemon.guest("web")["need"] == GIB - 300 * MIB)
+            time.sleep(1.2)     # it looks once a second
+            recorder.send_signal(signal.SIGINT)
+        assert recorder.returncode == 0
+        assert daemon.ctl("record", path + "2", "-t", "10ms") == ""
+    with open(path) as f:
+        text = f.read()
+    assert re.search(r"t=0 host memory=\d+M own=\d+M\n", text), text
+    assert re.search(r"guest=db ram=2048M programs=\d+M cache=\d+M reporting=no", text), text
+    assert re.search(r"t=[1-9]\d* guest=web programs=724M", text), text
+    assert re.search(r"\nt=\d+ end\n$", text), text
+
+    def simulate(name):
+        return subprocess.run([*ctl[:1], "simulate", "-e", name], capture_output=True, text=True)
+    assert len(simulate(path).stdout.splitlines()) == 6
+    for line in ("t=1 guest=web color=red", "t=1 guest=new programs=3M", "guest=web",
+                 "t=99999 host own=some", "t=0 host own=1M"):
+        with open(path, "w") as f:
+            f.write(text + line + "\n")
+        bad = simulate(path)
+        count = text.count("\n") + 1
+        assert bad.returncode == 1 and f"{path}:{count}: " in bad.stderr, (line, bad)
+    assert simulate("/dev/null").returncode == 1
 
 
 @pytest.mark.parametrize("yields, above", [("yes", 1.1), ("no", 1.3)])

@@ -544,6 +544,36 @@ static void test_containers_are_no_need(void **state)
 	assert_int_equal(result.action[0].kind, POLICY_TAKE);
 }
 
+/* It reads what it maps again and again, whatever its size: that is no need either. */
+static void test_usual_faults(void **state)
+{
+	struct policy_guest *g = add_guest();
+	unsigned int hurt = 0;
+
+	(void)state;
+	g->stats.free = 60 * MIB;
+	g->stats.caches = 740 * MIB;
+	for (int i = 0; i < 60; i++) {
+		g->stats.major_faults += 1000;
+		pass(1000);
+		step();
+		hurt += result.verdict[0].hurt != WHY_NONE;
+	}
+	assert_in_range(hurt, 1, 30);
+	sign(LEVEL_CRITICAL);
+	host.headroom = 0;
+	host.headroom_low = 100 * MIB;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	/* More of them, now that it is smaller, are. */
+	host.level = LEVEL_NONE;
+	g->stats.major_faults += 2000;
+	pass(1000);
+	g->stats.free = 60 * MIB;
+	step();
+	assert_int_equal(result.action[0].why, WHY_FAULTING);
+}
+
 /* Quiet for ten minutes: whatever may be given back is. */
 static void pass_quietly(void)
 {
@@ -623,6 +653,35 @@ static void test_foreign_change_ends_the_debt(void **state)
 	assert_left_alone(0, WHY_FOREIGN);
 	pass_quietly();
 	assert_int_equal(memory[0].target, 800 * MIB);
+}
+
+/* Memory that is plugged and unplugged is neither taken nor given, whichever news is first. */
+static void test_plugging_keeps_the_debt(void **state)
+{
+	struct policy_guest *g = add_guest();
+	uint64_t debt, target;
+
+	(void)state;
+	squeeze();
+	host.level = LEVEL_NONE;
+	host.level_since_ms = host.time_ms;
+	debt = memory[0].debt;
+	target = memory[0].target;
+	for (int round = 0; round < 2; round++) {
+		uint64_t ram = round ? GIB : 2 * GIB;
+
+		g->max = g->ram = ram;
+		for (int t = 0; t < 4; t++) {
+			if (t == 2)
+				g->actual = target + ram - GIB;
+			host.time_ms += 500;
+			g->stats_seq++;
+			step();
+			assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+			assert_int_equal(memory[0].debt, debt);
+		}
+		assert_int_equal(memory[0].target, target + ram - GIB);
+	}
 }
 
 /*
@@ -1510,9 +1569,19 @@ static void check_target(const struct policy_guest *g, const struct policy_actio
 		assert_false(g->outside);
 }
 
+/* No more than what was taken comes back, but what an administrator asks for or sets as minimum. */
+static void check_debt(const struct policy_guest *g, const struct policy_action *a,
+		       uint64_t target_before, uint64_t debt_before)
+{
+	if (a->kind != POLICY_GIVE || a->why == WHY_REQUEST || !target_before)
+		return;
+	assert_true(a->target <= max_u64(add_cap(target_before, debt_before), g->actual) ||
+		    a->target <= g->min);
+}
+
 static void test_property_targets_are_safe(void **state)
 {
-	static uint64_t before[POLICY_MAX_GUESTS];
+	static uint64_t before[POLICY_MAX_GUESTS], debt[POLICY_MAX_GUESTS];
 	unsigned int takes = 0, gives = 0;
 
 	(void)state;
@@ -1535,13 +1604,18 @@ static void test_property_targets_are_safe(void **state)
 			}
 			host.headroom = odd_number(GIB);
 			host.headroom_low = rnd() % GIB;
-			for (unsigned int i = 0; i < nr; i++)
-				before[i] = memory[i].target;
+			for (unsigned int i = 0; i < nr; i++) {
+				before[i] = memory[i].ram && memory[i].ram != guests[i].ram ?
+					    sub_floor(add_cap(memory[i].target, guests[i].ram),
+						      memory[i].ram) : memory[i].target;
+				debt[i] = memory[i].debt;
+			}
 			policy_step(&config, &host, guests, memory, nr, &result);
 			for (unsigned int i = 0; i < nr; i++) {
 				if (result.action[i].kind != POLICY_NOTHING)
 					check_target(&guests[i], &result.action[i],
 						     before[i]);
+				check_debt(&guests[i], &result.action[i], before[i], debt[i]);
 				takes += result.action[i].kind == POLICY_TAKE;
 				gives += result.action[i].kind == POLICY_GIVE;
 			}
@@ -1582,8 +1656,10 @@ int main(void)
 		cmocka_unit_test_setup(test_old_sign_is_not_acted_on_twice, setup),
 		cmocka_unit_test_setup(test_faults_and_swap, setup),
 		cmocka_unit_test_setup(test_containers_are_no_need, setup),
+		cmocka_unit_test_setup(test_usual_faults, setup),
 		cmocka_unit_test_setup(test_size_of_others_is_a_ceiling, setup),
 		cmocka_unit_test_setup(test_foreign_change_ends_the_debt, setup),
+		cmocka_unit_test_setup(test_plugging_keeps_the_debt, setup),
 		cmocka_unit_test_setup(test_lies_cost_others_nothing, setup),
 		cmocka_unit_test_setup(test_goal_is_of_donors, setup),
 		cmocka_unit_test_setup(test_low_leaves_budget, setup),

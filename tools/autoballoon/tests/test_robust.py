@@ -4,14 +4,13 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 
 import pytest
 
 import daemon as daemons
 from daemon import BUILD
-from fake_qemu import BIG, MIB
+from fake_qemu import MIB
 
 GIB = 1024 * MIB
 ASAN = BUILD.rstrip("/").endswith("asan")
@@ -263,41 +262,6 @@ def test_a_flood_of_events_costs_little(tmp_path, fleet):
         if not ASAN:
             assert spent < 0.15, f"{spent:.0%} of a core"
         good.wait_command("qom-get")
-
-
-def qemu_process(name, size=BIG):
-    """A process that looks like a guest's QEMU."""
-    return subprocess.Popen(
-        ["qemu-system-fake", "-S", "-c", f"import mmap, signal, sys\nspace = {size}\n"
-         "memory = bytearray(300 << 20)\nprint(flush=True)\nsignal.pause()", "-name",
-         f"guest={name},debug-threads=on"], executable=sys.executable, stdout=subprocess.PIPE)
-
-
-@pytest.mark.parametrize("count", [1, 0, 2])
-def test_a_launchers_process_is_not_qemus(tmp_path, fleet, count):
-    """Who made the socket passed it on: QEMU is found by its command line, or unknown."""
-    name = f"launched{os.getpid()}"
-    qemu = fleet.add(name, own_process=True, big=False)
-    processes = [qemu_process(name) for _ in range(count)]
-    for process in processes:
-        process.stdout.read(1)
-    try:
-        with Daemon(tmp_path) as daemon:
-            daemon.wait_ready(name)
-            guest = daemon.guest(name)
-            if count == 1:
-                assert guest["pid"] == processes[0].pid
-                assert guest["rss"] > 300 * MIB
-                assert "pid-unknown" not in daemon.findings(name)
-            else:
-                assert guest["pid"] is None and guest["rss"] is None
-                finding = daemon.findings(name)["pid-unknown"]
-                assert str(qemu.process.pid) in finding["detail"]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-            process.stdout.close()
 
 
 def own_cgroup():
