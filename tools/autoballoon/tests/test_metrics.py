@@ -63,8 +63,10 @@ def running(tmp_path, fleet):
                            "policy": {"amounts": "wiki-2013-06"}}) as daemon:
         daemon.wait_ready("web")
         daemon.ctl("hold", "web", "1000M")
+        qemu.wait(lambda: qemu.targets)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
         daemon.ctl("inject", "critical")
-        daemon.wait(lambda: qemu.targets)
+        daemon.wait(lambda: len(qemu.targets) == 2)
         daemon.wait(lambda: path.exists() and "hold_bytes" in path.read_text() and
                     'takes_total{guest="web"} 2' in path.read_text())
         yield daemon, path

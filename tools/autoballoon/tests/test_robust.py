@@ -111,7 +111,7 @@ def test_directories_by_pattern(tmp_path, fleet):
         os.unlink(paths[0] / "qmp.sock")
         os.rmdir(paths[0])
         qemus[0].drop()
-        daemon.wait(lambda: daemon.guest("one") is None or not daemon.guest("one")["connected"])
+        daemon.wait(lambda: not (daemon.guest("one") or {"connected": False})["connected"])
 
 
 def test_links_are_not_followed(tmp_path, fleet):
@@ -340,4 +340,3 @@ def test_doctor_says_why_a_socket_cannot_be_used(tmp_path, fleet, kind):
             assert "mode 0755" in finding["detail"] and "64321" in finding["detail"]
         if kind == "directory":
             assert "/nonexistent/place: No such file" in finding["detail"]
-        assert daemon.ctl("doctor", check=False).returncode == 1

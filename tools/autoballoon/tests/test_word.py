@@ -13,7 +13,7 @@ import daemon as daemons
 from fake_qemu import MIB
 
 GIB = 1024 * MIB
-SPEED = 10
+SPEED = 5
 
 
 def Daemon(*arguments, **options):
