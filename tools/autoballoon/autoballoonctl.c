@@ -306,28 +306,35 @@ static int cmd_plan(void)
 	return EXIT_SUCCESS;
 }
 
+/* Exit status 1 tells monitoring that there is a problem. */
 static int cmd_doctor(void)
 {
 	struct json_object *reply, *findings;
+	uint64_t problems = 0;
 	size_t i, n;
 	int status;
 
 	reply = ctl_ask(ctl_request("doctor"), &status);
 	if (!reply)
 		return status;
-	if (opts.json)
-		return ctl_print_json(reply);
+	qmp_u64(reply, "problems", &problems);
+	status = problems ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (opts.json) {
+		ctl_print_json(reply);
+		return status;
+	}
 	findings = qmp_array(reply, "findings");
 	n = findings ? json_object_array_length(findings) : 0;
 	for (i = 0; i < n; i++) {
 		struct json_object *f = json_object_array_get_idx(findings, i);
-		const char *guest = ctl_text(f, "guest");
+		const char *guest = ctl_text(f, "guest"), *detail = ctl_text(f, "detail");
 
-		printf("%-8s %s: %s: %s\n", ctl_text(f, "severity"), *guest ? guest : "host",
-		       ctl_text(f, "what"), ctl_text(f, "text"));
+		printf("%-8s %s: %s: %s%s%s%s\n", ctl_text(f, "severity"),
+		       *guest ? guest : "host", ctl_text(f, "what"), ctl_text(f, "text"),
+		       *detail ? " (" : "", detail, *detail ? ")" : "");
 	}
 	json_object_put(reply);
-	return EXIT_SUCCESS;
+	return status;
 }
 
 static int cmd_metrics(void)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -15,8 +16,10 @@
 #include "log.h"
 #include "metrics.h"
 #include "proc.h"
+#include "writer.h"
 
 #define IGNORED_LOG_MS 60000
+#define IDLE_POLLS 128
 
 struct engine engine;
 
@@ -35,6 +38,7 @@ static void free_slot(struct slot *slot)
 	slot->saved = NULL;
 	guest_free(&slot->guest);
 	engine.state_changed = true;
+	engine.look_again |= engine.unmanaged != 0;
 }
 
 static void drop_session(struct slot *slot, int err, uint64_t time_ms)
@@ -44,16 +48,21 @@ static void drop_session(struct slot *slot, int err, uint64_t time_ms)
 	/* A socket that is no longer there takes its guest along. */
 	if (slot->guest.found && err == -ENOENT) {
 		log_info("event=gone guest=%s socket=%s",
-			 slot->guest.name[0] ? slot->guest.name : "-", slot->guest.path);
+			 slot->guest.name[0] ? slot->guest.name : "-", slot->guest.shown);
 		free_slot(slot);
 	}
 }
 
-/* Ask for write readiness only while something waits to be written. */
+/*
+ * Ask for write readiness only while something waits to be written, and for
+ * nothing to read from one that floods until the next tick.
+ */
 static void watch(struct slot *slot)
 {
+	uint32_t events = guest_floods(&slot->guest) ? 0 : EPOLLIN;
+
 	if (slot->source.fd >= 0)
-		loop_change(&slot->source, slot->guest.qmp.out_len ? EPOLLIN | EPOLLOUT : EPOLLIN);
+		loop_change(&slot->source, events | (slot->guest.qmp.out_len ? EPOLLOUT : 0));
 }
 
 static void slot_ready(struct source *source, uint32_t events)
@@ -90,20 +99,42 @@ static struct slot *find_path(const char *path)
 	return NULL;
 }
 
-static void add_guest(const char *path, bool found)
+/* A free slot, or that of a socket nobody listens on any more; UINT_MAX if there is none. */
+static unsigned int find_room(void)
 {
-	struct slot *slot;
 	unsigned int i;
 
-	if (strlen(path) >= GUEST_PATH_MAX) {
-		log_warn("event=ignored socket=%s reason=\"path too long for a socket\"", path);
-		return;
-	}
 	for (i = 0; i < engine.nr && engine.slots[i].guest.used;)
 		i++;
-	if (i == POLICY_MAX_GUESTS) {
-		log_warn("event=ignored socket=%s reason=\"more than %d guests\"", path,
-			 POLICY_MAX_GUESTS);
+	if (i < POLICY_MAX_GUESTS)
+		return i;
+	for (i = 0; i < engine.nr; i++) {
+		struct slot *slot = &engine.slots[i];
+
+		if (slot->guest.found && slot->guest.phase == GUEST_OFF &&
+		    slot->guest.last_error == -ECONNREFUSED) {
+			free_slot(slot);
+			return i;
+		}
+	}
+	return UINT_MAX;
+}
+
+static void add_guest(const char *path, bool found)
+{
+	unsigned int i = find_room();
+	struct slot *slot;
+
+	if (strlen(path) >= GUEST_PATH_MAX) {
+		log_warn("event=ignored socket=\"%.200s...\" reason=\"path too long\"", path);
+		return;
+	}
+	if (i == UINT_MAX) {
+		engine.unmanaged++;
+		if (!engine.crowded)
+			log_warn("event=ignored socket=\"%s\" reason=\"more than %d guests; the "
+				 "others are counted only\"", path, POLICY_MAX_GUESTS);
+		engine.crowded = true;
 		return;
 	}
 	if (i == engine.nr)
@@ -194,10 +225,10 @@ static void adopt(struct slot *slot, uint64_t time_ms)
 	struct saved_guest *saved;
 
 	make_unique(slot);
-	config_rule(&engine.config, g->name, g->uuid, g->path, &slot->rule);
+	config_rule(&engine.config, g->name, guest_uuid(g), g->path, &slot->rule);
 	if (slot->saved)
 		state_leave(slot->saved);
-	saved = state_claim(g->name, g->uuid);
+	saved = state_claim(g->name, guest_uuid(g));
 	slot->saved = saved;
 	slot->adopted = true;
 	slot->pid = g->pid;
@@ -207,7 +238,8 @@ static void adopt(struct slot *slot, uint64_t time_ms)
 	if (!first && !other)
 		return;
 	memset(m, 0, sizeof(*m));
-	if (first && g->pid && saved->pid == g->pid && saved->pid_start == g->pid_start &&
+	/* A launcher outlives its QEMUs. */
+	if (first && g->pid && !g->launcher && saved->pid == g->pid && saved->pid_start == g->pid_start &&
 	    saved->target && saved->target <= g->ram)
 		resume(slot, m, time_ms);
 	else
@@ -227,7 +259,7 @@ void engine_rules_changed(void)
 		struct slot *slot = &engine.slots[i];
 
 		if (slot->guest.used && slot->adopted)
-			config_rule(&engine.config, slot->guest.name, slot->guest.uuid,
+			config_rule(&engine.config, slot->guest.name, guest_uuid(&slot->guest),
 				    slot->guest.path, &slot->rule);
 	}
 	engine_add_named();
@@ -247,7 +279,7 @@ struct slot *engine_find(const char *name)
 		struct slot *slot = &engine.slots[i];
 
 		if (slot->guest.used && *name &&
-		    (!strcmp(slot->guest.name, name) || !strcmp(slot->guest.uuid, name) ||
+		    (!strcmp(slot->guest.name, name) || !strcmp(guest_uuid(&slot->guest), name) ||
 		     !strcmp(slot->guest.path, name)))
 			return slot;
 	}
@@ -529,7 +561,7 @@ void engine_save(void)
 	}
 	err = state_save(engine.config.run_dir, &engine.said);
 	if (!err && engine.word_changed && engine.config.keep_dir[0])
-		err = state_save(engine.config.keep_dir, &engine.said);
+		err = state_keep(engine.config.keep_dir, &engine.said);
 	if (err && !engine.save_failed)
 		log_warn("event=state-not-saved reason=\"%s\"", strerror(-err));
 	/* It is tried again with each step until it works. */
@@ -556,6 +588,7 @@ static void log_donors(void)
 			engine.no_donors = 0;
 		return;
 	}
+	engine.no_donors_ever++;
 	if (engine.no_donors++ && !injected)
 		return;
 	textbuf_init(&tb, text, sizeof(text));
@@ -654,7 +687,14 @@ static void update_cgroup(struct slot *slot)
 		dirs[nr++] = engine.config.cgroup;
 	if (engine.config.cgroup_memory[0])
 		dirs[nr++] = engine.config.cgroup_memory;
-	slot->guest.outside = nr && !proc_in_cgroup(slot->guest.pid, dirs, nr);
+	slot->guest.outside = nr && !proc_in_cgroup(slot->guest.launcher ? 0 : slot->guest.pid,
+						    dirs, nr);
+}
+
+/* So many guests that are idle are asked in a second, however many there are. */
+static uint64_t idle_seconds(void)
+{
+	return max_u64(engine.config.idle_interval_ms / 1000, engine.nr / IDLE_POLLS);
 }
 
 static void tick_guest(unsigned int i, uint64_t time_ms)
@@ -679,7 +719,7 @@ static void tick_guest(unsigned int i, uint64_t time_ms)
 		}
 	}
 	g->watch_disks = slot->rule.rightsize;
-	err = guest_tick(g, wants_brisk(i), engine.config.idle_interval_ms / 1000, time_ms);
+	err = guest_tick(g, wants_brisk(i), idle_seconds(), time_ms);
 	if (err) {
 		drop_session(slot, err, time_ms);
 		return;
@@ -718,9 +758,14 @@ void engine_tick(uint64_t time_ms)
 	engine_step(time_ms);
 	if (engine.config.metrics_file[0] && time_ms >= engine.metrics_ms) {
 		engine.metrics_ms = time_ms + engine.config.metrics_interval_ms;
+		/* How it went shows at the next time: a slow disk must not hold us up. */
 		err = metrics_write(engine.config.metrics_file);
-		if (err)
-			log_warn("event=metrics-not-written reason=\"%s\"", strerror(-err));
+		if (!err)
+			err = writer_error(WRITER_METRICS);
+		if (err && err != engine.metrics_err)
+			log_warn("event=metrics-not-written file=%s reason=\"%s\"",
+				 engine.config.metrics_file, strerror(-err));
+		engine.metrics_err = err;
 	}
 }
 

@@ -47,12 +47,17 @@ struct engine {
 	bool state_changed;
 	bool word_changed;		/* state_changed, and worth keeping over a reboot */
 	bool save_failed;
+	unsigned int unmanaged;		/* sockets there was no room for, at the last look */
+	bool crowded;			/* that there are such was logged */
+	bool look_again;		/* a slot has become free: tell all sockets once more */
+	int metrics_err;		/* -errno of the last attempt */
 	bool step_wanted;		/* do not wait for the tick */
 	uint64_t events[NR_LEVELS];	/* ever */
 	uint64_t injected[NR_LEVELS];	/* ever */
 	uint64_t ignored[NR_LEVELS];	/* stalls that were not believed, ever */
 	uint64_t ignored_ms;		/* when that was last logged */
-	uint64_t no_donors;
+	uint64_t no_donors;		/* in this span of pressure */
+	uint64_t no_donors_ever;
 	uint64_t started_ms;
 	uint64_t metrics_ms;
 };

@@ -17,6 +17,7 @@
 #include "proc.h"
 
 #define RISE_BYTES (64 * MIB)	/* less is no DIMM */
+#define RESET_LOG_MS 1000
 #define SANE_RAM_MAX ((uint64_t)1 << 56)
 
 /**
@@ -27,21 +28,18 @@
  */
 void guest_set_name(struct guest *guest, const char *name)
 {
-	size_t i;
-
 	copy_string(guest->name, sizeof(guest->name), name);
-	for (i = 0; guest->name[i]; i++) {
-		char c = guest->name[i];
-
-		if (c <= ' ' || c > '~' || strchr("\"\\=%{}", c))
-			guest->name[i] = '_';
-	}
+	clean_text(guest->name);
 }
 
 static bool set_device(struct guest *guest, const char *path)
 {
-	if (strchr(path, '"') || strchr(path, '\\'))
-		return false;
+	const char *p;
+
+	/* It goes into commands and logs as it is. */
+	for (p = path; *p; p++)
+		if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
+			return false;
 	if (!copy_string(guest->device, sizeof(guest->device), path)) {
 		guest->device[0] = '\0';
 		return false;
@@ -63,6 +61,7 @@ static void done_capabilities(struct guest *guest, struct json_object *ret, uint
 static void done_balloon(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
 	(void)ret;
+	guest->refused = false;
 	guest->sent_ms = time_ms;
 	guest->wants |= WANT(CMD_QUERY_BALLOON);
 }
@@ -115,6 +114,7 @@ static void done_status(struct guest *guest, struct json_object *ret, uint64_t t
 	if (!status || !qmp_bool(ret, "running", &guest->running))
 		return;
 	copy_string(guest->run_state, sizeof(guest->run_state), status);
+	clean_text(guest->run_state);
 	if (!strcmp(status, "inmigrate") || !strcmp(status, "postmigrate") ||
 	    !strcmp(status, "finish-migrate"))
 		guest->migrating = true;
@@ -227,7 +227,7 @@ static void done_cpus(struct guest *guest, struct json_object *ret, uint64_t tim
 	guest->launcher = !holds_guest(guest, pid, start);
 	if (guest->launcher)
 		return;
-	log_info("event=process-found socket=%s pid=%d instead=%d", guest->path, (int)pid,
+	log_info("event=process-found socket=%s pid=%d instead=%d", guest->shown, (int)pid,
 		 (int)guest->pid);
 	guest->pid = pid;
 	guest->pid_start = start;
@@ -454,6 +454,16 @@ static void failed_disks(struct guest *guest)
 	guest->disks_refused = true;
 }
 
+/* QEMU did not take the target: once, for it is asked for again. */
+static void failed_balloon(struct guest *guest)
+{
+	if (!guest->refused)
+		log_warn("event=target-refused guest=%s target=%" PRIu64 " reason=\"%s\"",
+			 guest->name, guest->target, guest->error);
+	guest->refused = true;
+	guest->errors++;
+}
+
 struct command {
 	const char *name;
 	void (*done)(struct guest *guest, struct json_object *ret, uint64_t time_ms);
@@ -462,7 +472,7 @@ struct command {
 
 static const struct command commands[NR_COMMANDS] = {
 	[CMD_CAPABILITIES] = { "qmp_capabilities", done_capabilities, NULL },
-	[CMD_BALLOON] = { "balloon", done_balloon, NULL },
+	[CMD_BALLOON] = { "balloon", done_balloon, failed_balloon },
 	[CMD_QUERY_BALLOON] = { "query-balloon", done_query_balloon, NULL },
 	[CMD_STATUS] = { "query-status", done_status, NULL },
 	[CMD_NAME] = { "query-name", done_name, NULL },
@@ -569,13 +579,15 @@ void guest_event(struct guest *guest, const char *event, struct json_object *mes
 			guest->running = false;
 		guest->wants |= WANT(CMD_STATUS);
 	} else if (!strcmp(event, "RESET")) {
+		/* A guest may reset itself as often as it likes; the log is ours. */
+		if (!guest->reset_ms || time_ms - guest->reset_ms >= RESET_LOG_MS)
+			log_info("event=reset guest=%s", guest->name[0] ? guest->name : "-");
 		guest->reset_seq++;
 		guest->reset_ms = time_ms;
 		guest->driver_ok = false;
 		guest->stats_ms = 0;
 		memset(&guest->stats, 0xff, sizeof(guest->stats));
 		guest->refresh_ms = time_ms;
-		log_info("event=reset guest=%s", guest->name[0] ? guest->name : "-");
 	} else if (!strcmp(event, "MIGRATION")) {
 		status = qmp_string(data, "status");
 		if (status)
@@ -616,8 +628,9 @@ void guest_reply(struct guest *guest, struct json_object *message, uint64_t time
 		const char *desc = qmp_string(error, "desc");
 
 		guest->errors += command->failed == NULL;
-		log_debug("event=qmp-error guest=%s command=%s desc=\"%.120s\"", guest->name,
-			  command->name, desc ? desc : "");
+		copy_string(guest->error, sizeof(guest->error), desc ? desc : "");
+		log_debug("event=qmp-error guest=%s command=%s desc=\"%s\"", guest->name,
+			  command->name, guest->error);
 		if (command->failed)
 			command->failed(guest);
 	} else if (json_object_object_get_ex(message, "return", &ret)) {

@@ -6,6 +6,7 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -25,10 +27,12 @@
 #include "notify.h"
 #include "place.h"
 #include "textbuf.h"
+#include "writer.h"
 
 #define HEAP_BYTES (2 * 1024 * 1024)
 #define RELEASE_MS 2000
 #define VMS_MAX 64
+#define LOOK_AGAIN_MS 30000
 
 const char *argp_program_version = "autoballoond 1.0";
 
@@ -220,6 +224,21 @@ static void inject_once(void)
 	opts.inject = NULL;
 }
 
+/* Room for guests that there was none for: at once when a slot is free, and now and then. */
+static void look_again(uint64_t now)
+{
+	static uint64_t next_ms;
+
+	if (!engine.unmanaged || (!engine.look_again && now < next_ms))
+		return;
+	next_ms = now + LOOK_AGAIN_MS;
+	engine.look_again = false;
+	engine.unmanaged = 0;
+	discover_rescan();
+	engine_add_named();
+	engine.crowded = engine.unmanaged != 0;
+}
+
 static void timer_ready(struct source *source, uint32_t events)
 {
 	uint64_t expired, now = now_ms();
@@ -228,6 +247,7 @@ static void timer_ready(struct source *source, uint32_t events)
 	if (read(source->fd, &expired, sizeof(expired)) < 0)
 		return;
 	discover_tick();
+	look_again(now);
 	pressure_tick();
 	control_tick(now);
 	if (opts.inject && engine_can_act())
@@ -277,7 +297,9 @@ static void secure_memory(void)
 	if (heap)
 		memset(heap, 1, HEAP_BYTES);
 	free(heap);
-	if (engine.config.lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE))
+	/* What is mapped later is locked as it is touched: large answers, hardly ever. */
+	if (engine.config.lock_memory &&
+	    (mlockall(MCL_CURRENT) || mlockall(MCL_FUTURE | MCL_ONFAULT)))
 		log_warn("event=memory-not-locked reason=\"%s\"", strerror(errno));
 }
 
@@ -340,11 +362,33 @@ static void release(void)
 	}
 }
 
+/*
+ * A descriptor of ours must not pass for standard error, whoever closed that;
+ * every guest takes one; and a reader of the log that has gone is no reason to end.
+ */
+static void secure_descriptors(void)
+{
+	struct rlimit limit;
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	signal(SIGPIPE, SIG_IGN);
+}
+
 int main(int argc, char **argv)
 {
 	struct source signals = { .fd = -1 }, timer = { .fd = -1 };
 	int err;
 
+	secure_descriptors();
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	if (!read_config(&engine.config)) {
 		fprintf(stderr, "autoballoond: %s\n", engine.config.error);
@@ -383,6 +427,7 @@ int main(int argc, char **argv)
 	engine.state_changed = true;
 	engine.word_changed = true;
 	engine_save();
+	writer_flush(RELEASE_MS);
 	pressure_close();
 	discover_close();
 	control_close();

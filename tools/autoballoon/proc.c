@@ -5,7 +5,6 @@
  */
 #include "proc.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -88,53 +87,4 @@ pid_t proc_of_thread(pid_t thread)
 	if (read_text(path, text, sizeof(text)) < 0 || text_field_u64(text, "Tgid:", &pid))
 		return 0;
 	return (pid_t)min_u64(pid, INT_MAX);
-}
-
-static bool lists_pid(const char *dir, pid_t pid, unsigned int depth)
-{
-	char path[PATH_MAX], line[32];
-	struct dirent *entry;
-	bool found = false;
-	FILE *file;
-	DIR *d;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/cgroup.procs", dir) >= sizeof(path))
-		return false;
-	file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = strtol(line, NULL, 10) == pid;
-	if (file)
-		fclose(file);
-	d = !found && depth ? opendir(dir) : NULL;
-	while (d && !found && (entry = readdir(d))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) <
-		    sizeof(path))
-			found = lists_pid(path, pid, depth - 1);
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
-/**
- * proc_in_cgroup - whether a process is in a cgroup or below it
- * @pid: the process
- * @dirs: directories of the cgroup, one for each hierarchy it is known in
- * @nr: how many
- *
- * The directories are searched instead of reading /proc/PID/cgroup: that works
- * in cgroup namespaces too, where the names there are relative.
- *
- * Return: whether one of the directories holds the process.
- */
-bool proc_in_cgroup(pid_t pid, const char *const *dirs, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; pid > 0 && i < nr; i++)
-		if (lists_pid(dirs[i], pid, 4))
-			return true;
-	return false;
 }

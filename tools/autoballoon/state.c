@@ -27,6 +27,7 @@
 #include "log.h"
 #include "proc.h"
 #include "textbuf.h"
+#include "writer.h"
 
 #define STATE_HEAD "# autoballoon state "
 #define LINE_BYTES 512		/* one guest, at most */
@@ -305,13 +306,33 @@ const struct saved_guest *state_next_absent(const struct saved_guest *before)
 	return NULL;
 }
 
-/**
- * state_save - write the file
- * @dir: directory that it is in
- * @host: what was said about all guests
- *
+/*
  * A guest that is not there is left out when nothing was said about it and its
  * QEMU has ended; one that only does not answer yet keeps its target.
+ */
+static void format(struct textbuf *tb, const struct saved_host *host)
+{
+	const struct saved_guest *s;
+
+	textbuf_init(tb, text, sizeof(text));
+	textbuf_printf(tb, STATE_HEAD "2\nhost suspended=%d boot=%s\n", host->suspended,
+		       boot_id());
+	for (s = table; s < table + STATE_MAX; s++) {
+		if (!s->name[0] ||
+		    (!s->present && word_is_empty(&s->word) && !is_running(s)))
+			continue;
+		textbuf_printf(tb, "name=%s uuid=%s pid=%d start=%" PRIu64 " target=%" PRIu64
+			       " full=%" PRIu64 " ", s->name, s->uuid[0] ? s->uuid : "-",
+			       (int)s->pid, s->pid_start, s->target, s->full);
+		word_write(&s->word, tb);
+		textbuf_printf(tb, "\n");
+	}
+}
+
+/**
+ * state_save - write the file of the run directory
+ * @dir: the directory, in memory: nothing waits for a disk
+ * @host: what was said about all guests
  *
  * Return: 0, or -errno.
  */
@@ -319,21 +340,25 @@ int state_save(const char *dir, const struct saved_host *host)
 {
 	char path[PATH_MAX];
 	struct textbuf tb;
-	const struct saved_guest *s;
 
-	textbuf_init(&tb, text, sizeof(text));
-	textbuf_printf(&tb, STATE_HEAD "2\nhost suspended=%d boot=%s\n", host->suspended,
-		       boot_id());
-	for (s = table; s < table + STATE_MAX; s++) {
-		if (!s->name[0] ||
-		    (!s->present && word_is_empty(&s->word) && !is_running(s)))
-			continue;
-		textbuf_printf(&tb, "name=%s uuid=%s pid=%d start=%" PRIu64 " target=%" PRIu64
-			       " full=%" PRIu64 " ", s->name, s->uuid[0] ? s->uuid : "-",
-			       (int)s->pid, s->pid_start, s->target, s->full);
-		word_write(&s->word, &tb);
-		textbuf_printf(&tb, "\n");
-	}
+	format(&tb, host);
 	snprintf(path, sizeof(path), "%s/state", dir);
 	return write_file_atomic(path, &tb);
+}
+
+/**
+ * state_keep - have the file written that outlives a reboot, soon
+ * @dir: its directory
+ * @host: what was said about all guests
+ *
+ * Return: 0, or -errno if that cannot even be tried.
+ */
+int state_keep(const char *dir, const struct saved_host *host)
+{
+	char path[PATH_MAX];
+	struct textbuf tb;
+
+	format(&tb, host);
+	snprintf(path, sizeof(path), "%s/state", dir);
+	return writer_put(WRITER_STATE, path, &tb);
 }

@@ -32,6 +32,7 @@ struct saved_host {
 
 int state_load(const char *run_dir, const char *keep_dir, struct saved_host *host);
 int state_save(const char *dir, const struct saved_host *host);
+int state_keep(const char *dir, const struct saved_host *host);
 struct saved_guest *state_claim(const char *name, const char *uuid);
 void state_leave(struct saved_guest *saved);
 struct saved_guest *state_find_absent(const char *name);

@@ -9,7 +9,9 @@ All of them live in one thread with one selector, so that a hundred cost little.
 """
 
 import json
+import mmap  # noqa: F401
 import os
+import resource
 import selectors
 import socket
 import subprocess
@@ -18,6 +20,10 @@ import threading
 import time
 
 MIB = 1 << 20
+
+# QEMU's address space is larger than its guest's memory: what is not cannot be QEMU.
+BIG = "mmap.mmap(-1, 1 << 36, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=0)"
+address_space = eval(BIG)       # pylint: disable=eval-used
 UNSET = (1 << 64) - 1
 GREETING = {"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}},
                     "capabilities": ["oob"]}}
@@ -37,7 +43,7 @@ class Qemu:
 
     def __init__(self, fleet, name, path, ram=1024 * MIB, free=700 * MIB, available=800 * MIB,
                  caches=100 * MIB, reporting=False, driver=True, follow=True, greet=True,
-                 running=True, page_size="4 KiB", mangle=None, x_query=True, own_process=False):
+                 running=True, page_size="4 KiB", mangle=None, x_query=True, own_process=False, big=True):
         self.fleet, self.name, self.path = fleet, name, path
         self.ram = self.actual = ram
         self.reporting, self.driver, self.follow = reporting, driver, follow
@@ -64,15 +70,15 @@ class Qemu:
         self.listener.bind(path)
         self.process = None
         if own_process:
-            self._listen_elsewhere()
+            self._listen_elsewhere(BIG if big else "None")
         else:
             self.listener.listen(4)
 
-    def _listen_elsewhere(self):
+    def _listen_elsewhere(self, space):
         """The kernel names who listens as the other end: a process of this guest's own."""
         fd = self.listener.fileno()
         self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", "import signal, socket\n"
+            [sys.executable, "-S", "-c", f"import mmap, signal, socket\nspace = {space}\n"
              f"socket.socket(fileno={fd}).listen(4)\nprint(flush=True)\nsignal.pause()"],
             pass_fds=[fd], stdout=subprocess.PIPE)
         self.process.stdout.read(1)
@@ -228,6 +234,8 @@ class Qemu:
 
 class Fleet:
     def __init__(self, directory):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.directory = str(directory)
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()

@@ -206,7 +206,7 @@ def test_disable_and_enable(tmp_path, fleet):
         daemon.wait_ready("web")
         daemon.ctl("disable", "web")
         daemon.ctl("inject", "critical")
-        qemu.wait_command("query-balloon", 2)
+        qemu.wait_command("qom-get", 2)
         assert not qemu.targets and daemon.guest("web")["why"] == "disabled"
         daemon.ctl("enable", "web")
         daemon.wait_ready("web")
@@ -214,7 +214,7 @@ def test_disable_and_enable(tmp_path, fleet):
         qemu.wait_target(GIB - 128 * MIB)
         daemon.ctl("disable", "--all")
         daemon.ctl("inject", "critical")
-        qemu.wait_command("query-balloon", 2)
+        qemu.wait_command("qom-get", 2)
         assert len(qemu.targets) == 1
         assert "suspended" in daemon.findings()
 
@@ -240,7 +240,7 @@ def test_paused_guest_is_left_alone(tmp_path, fleet):
         qemu.event("STOP")
         daemon.wait(lambda: daemon.guest("web")["why"] == "paused")
         daemon.ctl("inject", "critical")
-        qemu.wait_command("query-balloon", 2)
+        qemu.wait_command("qom-get", 2)
         assert not qemu.targets
         assert "paused" in daemon.findings("web")
 
@@ -260,7 +260,7 @@ def test_doctor(tmp_path, fleet):
         assert "no-driver" in daemon.findings("bare")
         daemon.wait(lambda: [f for f in daemon.ask("doctor")["findings"]
                              if f["what"] == "second-client"])
-        assert "reporting-not-offered" in daemon.ctl("doctor")
+        assert "reporting-not-offered" in daemon.ctl("doctor", check=False).stdout
 
 
 def test_pinned_and_moving_guests_are_left_alone(tmp_path, fleet):
@@ -353,7 +353,7 @@ def test_virtio_mem_is_memory_beside_the_balloon(tmp_path, fleet):
         qemu.actual += GIB
         qemu.event("MEMORY_DEVICE_SIZE_CHANGE")
         daemon.wait(lambda: daemon.guest("web")["actual"] == 2 * GIB + GIB // 2 - 128 * MIB)
-        qemu.wait_command("query-balloon", 3)
+        qemu.wait_command("qom-get", 3)
         web = daemon.guest("web")
         assert web["target"] == web["actual"] and web["debt"] == 128 * MIB
         assert len(qemu.targets) == 1 and not daemon.events("give")
@@ -379,8 +379,8 @@ signal.pause()
 @pytest.mark.skipif(ASAN, reason="sanitizers map terabytes")
 def test_process_behind_a_launcher(tmp_path, fleet):
     """The socket is a small process's; its CPUs' threads belong to the one with the memory."""
-    web = fleet.add("web", own_process=True)
-    lost = fleet.add("lost", own_process=True)
+    web = fleet.add("web", own_process=True, big=False)
+    lost = fleet.add("lost", own_process=True, big=False)
     lost.thread = 1 << 30
     with subprocess.Popen([sys.executable, "-S", "-c", QEMU_PROCESS],
                           stdout=subprocess.PIPE) as process:
@@ -395,7 +395,8 @@ def test_process_behind_a_launcher(tmp_path, fleet):
                 assert "pid-unknown" not in daemon.findings("web")
                 # Nobody knows what it costs: better than what its launcher costs.
                 assert daemon.guest("lost")["rss"] is None
-                assert "pid-unknown" in daemon.findings("lost")
+                finding = daemon.findings("lost")["pid-unknown"]
+                assert str(lost.process.pid) in finding["detail"]
         finally:
             process.kill()
 
@@ -611,7 +612,7 @@ def test_actual_out_of_range(tmp_path, fleet):
         for actual in (UNSET, 0, 1, 1 << 63, 5 * GIB):
             qemu.actual = actual
             qemu.event("BALLOON_CHANGE", actual=actual)
-            qemu.wait_command("query-balloon", 2)
+            qemu.wait_command("qom-get", 2)
             daemon.ctl("inject", "critical")
         assert not [t for t in qemu.targets if not GIB // 4 <= t[1] <= GIB]
 
@@ -678,34 +679,6 @@ def test_reload_changes_limits(tmp_path, fleet):
             f.write("[policy]\nhold = never\n")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait(lambda: daemon.events("reload-failed"))
-
-
-def test_metrics_are_openmetrics(tmp_path, fleet):
-    fleet.add("web")
-    path = tmp_path / "autoballoon.prom"
-    with Daemon(tmp_path, {"daemon": {"metrics-file": path, "metrics-interval": "1s"}}) as daemon:
-        daemon.wait_ready("web")
-        daemon.wait(lambda: path.exists() and 'actual_bytes{guest="web"} 1073741824'
-                    in path.read_text())
-        names, seen = {}, set()
-        for line in path.read_text().splitlines():
-            if line.startswith("# TYPE "):
-                _, _, name, kind = line.split()
-                assert name not in names, "a family is declared once"
-                names[name] = kind
-            elif not line.startswith("#"):
-                sample, value = line.rsplit(" ", 1)
-                family = sample.split("{")[0]
-                if family.endswith("_total"):
-                    family = family[:-len("_total")]
-                    assert names[family] == "counter"
-                else:
-                    assert names[family] == "gauge"
-                assert sample not in seen
-                seen.add(sample)
-                float(value)
-        assert path.read_text().endswith("# EOF\n")
-        assert daemon.ctl("metrics").splitlines()[-1] == "# EOF"
 
 
 def test_watchdog_and_ready(tmp_path, fleet):
@@ -844,7 +817,7 @@ def test_hundred_guests(tmp_path, fleet):
         if not ASAN:
             daemon.wait(lambda: daemon.ask("status")["level"] == "none")
             before, start = daemon.cpu_seconds(), time.monotonic()
-            qemus[0].wait_command("query-balloon", 4, timeout=40)
+            qemus[0].wait_command("qom-get", 4, timeout=40)
             share = (daemon.cpu_seconds() - before) / (time.monotonic() - start) / SPEED
             print(f"100 guests: {share:.2%} of a core, {daemon.rss() >> 10} KiB")
             # A few seconds on a busy machine; test_hundred_guests_for_an_hour has the bound.

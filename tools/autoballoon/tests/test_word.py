@@ -13,7 +13,7 @@ import daemon as daemons
 from fake_qemu import MIB
 
 GIB = 1024 * MIB
-SPEED = 10
+SPEED = 5
 
 
 def Daemon(*arguments, **options):
@@ -151,7 +151,7 @@ def test_the_kill_switch_holds(tmp_path, fleet, event):
         daemon.wait(lambda: daemon.guest("web") and daemon.guest("web")["connected"])
         assert daemon.ask("status")["suspended"]
         daemon.ctl("inject", "critical")
-        qemus["web"].wait_command("query-balloon", 2)
+        qemus["web"].wait_command("qom-get", 2)
         assert not qemus["web"].targets
         daemon.ctl("enable", "--all")
         daemon.wait_ready("web")
@@ -187,7 +187,7 @@ def test_a_reload_changes_what_is_configured(tmp_path, fleet):
         reload(daemon, fleet, None)
         assert not daemon.guest("web")["enabled"]
         daemon.ctl("inject", "critical")
-        qemu.wait_command("query-balloon", 2)
+        qemu.wait_command("qom-get", 2)
         assert not qemu.targets
         restart(daemon, fleet, None)
         daemon.wait(lambda: daemon.guest("web") and daemon.guest("web")["connected"])
