@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Scenarios in the model: one host, many guests, and a policy that manages them.
+ * A policy that manages the guests of a scenario, and how that went.
  *
  * The daemon's own policy runs as it does in the daemon: floors are looked at
  * and statistics come once a second, stalls raise the level, and policy_step()
@@ -20,20 +20,13 @@
 #include "pressure.h"
 #include "recording.h"
 #include "rivals.h"
+#include "scenarios.h"
 
 #define INFLATE 300
 #define SWING 0.2
 #define SWING_SECONDS 300
 #define BOOT_SECONDS 5		/* not scored */
 #define START_MS 1000000
-
-struct scenario {
-	const char *name;
-	const char *text;
-	unsigned int seconds;
-	void (*setup)(struct model *model);
-	void (*play)(struct model *model, unsigned int t);
-};
 
 static struct model model;
 
@@ -181,203 +174,6 @@ static const struct {
 	{ "squeezed", rival_squeezed },
 };
 
-/* Twenty guests of 4 GiB on 64 GiB, each with 1.65 GiB in use. */
-static void setup_twenty(struct model *m)
-{
-	unsigned int i;
-
-	m->memory = 64 * 1024;
-	m->own_use = 4 * 1024;
-	for (i = 0; i < 20; i++) {
-		struct model_guest *g;
-
-		model_add(m, 4096);
-		g = &m->guests[i];
-		g->programs = g->programs_wanted = 1126;
-		g->hot = g->hot_wanted = 400;
-		g->cold = g->cold_max = 300;
-		g->charged = 2355;
-	}
-}
-
-static void want_cache(struct model *m, double mib)
-{
-	unsigned int i;
-
-	for (i = 0; i < m->nr; i++)
-		m->guests[i].cold_max = mib;
-}
-
-static void play_a(struct model *m, unsigned int t)
-{
-	if (t == 60)
-		want_cache(m, 2253);
-	if (t >= 60 && t < 70)
-		m->own_use += 1434;
-}
-
-static void play_b(struct model *m, unsigned int t)
-{
-	unsigned int i;
-
-	m->own_use = 5 * 1024;
-	want_cache(m, 500);
-	for (i = 0; i < m->nr; i++)
-		m->guests[i].programs_wanted =
-			t >= 60 && i % 4 == t / 90 % 4 && t % 90 < 75 ? 2970 : 1126;
-}
-
-static void play_c(struct model *m, unsigned int t)
-{
-	unsigned int i;
-
-	want_cache(m, 2253);
-	if (t >= 60 && t < 65)
-		m->own_use += 2662;
-	for (i = 0; t == 120 && i < 4; i++)
-		m->guests[i].programs_wanted = 2970;
-}
-
-static void play_d(struct model *m, unsigned int t)
-{
-	unsigned int i;
-
-	want_cache(m, 2253);
-	if (t >= 30 && t < 60)
-		m->own_use += 512;
-	if (t >= 240 && t < 250)
-		m->own_use -= 922;
-	for (i = 0; t == 250 && i < m->nr; i++)
-		m->guests[i].programs_wanted = 1638;
-}
-
-static void play_e(struct model *m, unsigned int t)
-{
-	want_cache(m, 600);
-	if (t >= 60 && t < 130)
-		m->own_use += 307;
-}
-
-/* A container at its own limit stalls all the time; the host has 90 % left. */
-static void setup_container(struct model *m)
-{
-	setup_twenty(m);
-	m->memory = 512 * 1024;
-	m->container_stall = 1;
-}
-
-static void play_container(struct model *m, unsigned int t)
-{
-	(void)m;
-	(void)t;
-}
-
-/* As A, and the first guest lets itself be small, then says that it has nothing left. */
-static void play_liar(struct model *m, unsigned int t)
-{
-	play_a(m, t);
-	if (t == 50)
-		m->guests[0].actual = m->guests[0].target = m->guests[0].charged = 2048;
-	m->guests[0].lies = t >= 100;
-}
-
-/* Two guests whose programs fit into what the host has left, and whose page cache does not. */
-static void setup_tight(struct model *m)
-{
-	unsigned int i;
-
-	m->memory = 8 * 1024;
-	m->own_use = 1024;
-	for (i = 0; i < 2; i++) {
-		struct model_guest *g;
-
-		model_add(m, 4096);
-		g = &m->guests[i];
-		g->programs = g->programs_wanted = 900;
-		g->hot = g->hot_wanted = 900;
-		g->cold = g->cold_max = 900;
-		g->charged = 2850;
-	}
-}
-
-static void play_tight(struct model *m, unsigned int t)
-{
-	if (t == 60)
-		m->own_use += 3 * 1024;
-	if (t == 100)
-		m->guests[0].programs_wanted = 1900;
-}
-
-static uint32_t fleet_seed;
-
-static unsigned int fleet_random(unsigned int below)
-{
-	fleet_seed = fleet_seed * 1664525 + 1013904223;
-	return (fleet_seed >> 8) % below;
-}
-
-/* Of all sizes and three bands, a quarter more than the host has. */
-static void setup_fleet(struct model *m)
-{
-	unsigned int i;
-	double sum = 0;
-
-	fleet_seed = 1;
-	for (i = 0; i < 200; i++) {
-		double ram = (double)(1024U << fleet_random(5));
-		struct model_guest *g;
-
-		model_add(m, ram);
-		g = &m->guests[i];
-		g->programs = g->programs_wanted = ram * (20 + fleet_random(20)) / 100;
-		g->hot = g->hot_wanted = ram * fleet_random(10) / 100;
-		g->cold_max = ram;
-		g->growth = ram / 400;
-		g->charged = ram / 2;
-		g->band = fleet_random(3);
-		g->reporting = fleet_random(2);
-		sum += ram;
-	}
-	m->memory = sum / 1.25;
-	m->own_use = m->memory / 20;
-}
-
-/* Guests are busy for a while now and then, and the host needs a tenth itself at times. */
-static void play_fleet(struct model *m, unsigned int t)
-{
-	unsigned int i;
-
-	for (i = 0; i < m->nr; i++) {
-		struct model_guest *g = &m->guests[i];
-
-		if (t % 60 == i % 60 && fleet_random(4) == 0)
-			g->programs_wanted = g->ram * (20 + fleet_random(40)) / 100;
-	}
-	if (t % 300 >= 200 && t % 300 < 210)
-		m->own_use += m->memory / 100;
-	if (t % 300 >= 250 && t % 300 < 260)
-		m->own_use -= m->memory / 100;
-}
-
-static const struct scenario scenarios[] = {
-	{ "A", "the host takes 14 GiB within 10 s", 420, setup_twenty, play_a },
-	{ "B", "five guests in turn use 1.8 GiB more", 420, setup_twenty, play_b },
-	{ "C", "the host takes 13 GiB, then four guests use 1.8 GiB more", 420, setup_twenty,
-	  play_c },
-	{ "D", "the host takes 15 GiB and frees 9, then all guests use 0.5 GiB more", 420,
-	  setup_twenty, play_d },
-	{ "E", "the host takes 21 GiB within 70 s", 420, setup_twenty, play_e },
-	{ "container", "a container of the host stalls at its own limit", 420, setup_container,
-	  play_container },
-	{ "liar", "as A, and a guest makes itself small, then says it has nothing left", 420,
-	  setup_twenty, play_liar },
-	{ "tight", "the page cache of two guests does not fit any more", 420, setup_tight,
-	  play_tight },
-	{ "fleet", "200 guests, busy now and then", 1800, setup_fleet, play_fleet },
-	{ "recorded", "a recording, if its file is named instead", 0, recording_setup,
-	  recording_play },
-};
-
 /**
  * arena_scenario_name - name of a scenario
  * @scenario: its number
@@ -386,7 +182,7 @@ static const struct scenario scenarios[] = {
  */
 const char *arena_scenario_name(unsigned int scenario)
 {
-	return scenario < ARRAY_SIZE(scenarios) ? scenarios[scenario].name : NULL;
+	return scenario < nr_scenarios ? scenarios[scenario].name : NULL;
 }
 
 /**
@@ -422,13 +218,13 @@ const char *arena_policy_name(unsigned int policy)
  */
 int arena_find(const char *scenario, const char *policy, unsigned int *s, unsigned int *p)
 {
-	for (*s = 0; *s < ARRAY_SIZE(scenarios); (*s)++)
+	for (*s = 0; *s < nr_scenarios; (*s)++)
 		if (!strcmp(scenarios[*s].name, scenario))
 			break;
 	for (*p = 0; *p < ARRAY_SIZE(policies); (*p)++)
 		if (!strcmp(policies[*p].name, policy))
 			break;
-	return *s < ARRAY_SIZE(scenarios) && *p < ARRAY_SIZE(policies) ? 0 : -ENOENT;
+	return *s < nr_scenarios && *p < ARRAY_SIZE(policies) ? 0 : -ENOENT;
 }
 
 /* Where the sum of the sizes turned. */
@@ -516,7 +312,7 @@ void arena_run(const struct config *config, unsigned int scenario, unsigned int 
 	s->setup(&model);
 	for (i = 0; i < model.nr; i++) {
 		model.guests[i].reporting |= options->reporting;
-		if (s->setup != setup_fleet)
+		if (!s->own_growth)
 			model.guests[i].growth = options->growth;
 		if (model.guests[i].reporting)
 			model.guests[i].charged = 0;

@@ -9,8 +9,8 @@
  *
  * A balloon grows over free memory before it evicts any cache. Where a guest has
  * reported its free memory, that part of the way brings the host nothing, but it
- * ends what the guest's cache can grow by. A pulse, down and back up again, avoids
- * to keep the memory, and helps if the pressure passes by itself. So pulses come in
+ * ends what the guest's cache can grow by. A pulse, down and back up again, keeps
+ * nothing, and helps if the pressure passes by itself. So pulses come in
  * one wave, at MEDIUM, of as few guests as the goal needs; if there is pressure
  * again soon after it, or more of it, what is taken is kept.
  */
