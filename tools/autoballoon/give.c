@@ -43,7 +43,8 @@ static uint64_t spare_for_need(const struct step *s)
 	return spare_headroom(s, s->host->level == LEVEL_NONE ? low : low / 2 + low / 8);
 }
 
-static void add_needy(struct step *s, unsigned int i, struct party *needy, unsigned int *nr)
+static void add_needy(struct step *s, unsigned int i, uint64_t spare, struct party *needy,
+		      unsigned int *nr)
 {
 	const struct policy_guest *g = &s->guests[i];
 	const struct policy_verdict *v = &s->result->verdict[i];
@@ -66,7 +67,9 @@ static void add_needy(struct step *s, unsigned int i, struct party *needy, unsig
 		m->hold_until_ms = s->host->time_ms + s->config->hold_ms;
 		s->result->verdict[i].why = g->hold_max && base >= v->high ? WHY_HELD : s->asks[i];
 	}
-	most = s->host->level == LEVEL_NONE ? all : min_u64(all, max_u64(g->ram / 8, least));
+	/* A piece is large where it makes no difference to the host. */
+	most = max_u64(g->ram / 8, spare == UNSET ? 0 : spare / 8);
+	most = s->host->level == LEVEL_NONE ? all : min_u64(all, max_u64(most, least));
 	party_add(needy, nr, &(struct party){
 		.guest = i, .band = g->band, .cap = most, .share = least, .weight = g->shares,
 	}, true);
@@ -87,7 +90,7 @@ void give_to_needy(struct step *s)
 
 	for (i = 0; i < s->nr; i++)
 		if (s->asks[i] != WHY_NONE)
-			add_needy(s, i, needy, &nr);
+			add_needy(s, i, spare, needy, &nr);
 	for (i = 0; i < nr; i++)
 		spare = sub_floor(spare, needy[i].share);
 	for (first = 0; first < nr; first = end) {
