@@ -25,6 +25,7 @@ help:
 	@echo 'make kernel-debug    the kernel with KASAN, lockdep and KUnit'
 	@echo 'make patch           the whole change as one patch for linux-source-6.12'
 	@echo 'make install         install the tools and manual pages (DESTDIR, PREFIX)'
+	@echo 'make deb             Debian packages of the tools: build/deb/*.deb'
 	@echo 'make setup           install the Debian packages all this needs'
 	@echo 'make clean           remove build/'
 
@@ -77,6 +78,18 @@ install:
 		$(MAKE) --no-print-directory -C tools/$$tool install \
 			$(if $(DESTDIR),DESTDIR='$(DESTDIR)') $(if $(PREFIX),PREFIX='$(PREFIX)') || exit; \
 	done
+
+# Built from a copy, for debhelper works in the tree.
+.PHONY: deb
+deb:
+	@command -v dh >/dev/null || { echo 'make deb: install debhelper' >&2; exit 1; }
+	rm -rf build/deb
+	mkdir -p build/deb/page-reporting-tools
+	tar -c --exclude='__pycache__' debian tools/autoballoon tools/page-reporting tools/perf-scripts | \
+		tar -x -C build/deb/page-reporting-tools
+	cd build/deb/page-reporting-tools && dpkg-buildpackage -b -us -uc
+	rm -rf build/deb/page-reporting-tools
+	@ls build/deb/*.deb
 
 .PHONY: clean
 clean:

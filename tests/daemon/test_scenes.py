@@ -74,7 +74,8 @@ def test_slack_comes_back_where_there_is_no_reporting(run, boot):
     guest.sh("timeout -s TERM 5 hold --mib 300 || true", 60)
     guest.settle()
     before = guest.charge()
-    daemon = run({"policy": {"goal-low": "100", "step-low": "60"}})
+    daemon = run({"policy": {"goal-low": "100", "goal-medium": "100", "goal-critical": "100",
+                             "step-low": "60", "step-medium": "60", "step-critical": "60"}})
     daemon.wait_ready(guest.daemon_name)
     daemon.ctl("inject", "low")
     guest.wait_for(lambda: guest.charge() < before - 150 * MIB, 30, "slack is back")
@@ -129,7 +130,8 @@ def test_pulse_squeezes_cache_and_gives_the_size_back(run, boot, drive):
     guest = boot("vm", memory=512, balloon=REPORTING, drives=[drive])
     fill_cache(guest)
     guest.settle()
-    daemon = run({"policy": {"goal-medium": "100", "step-medium": "100", "overhead": "96M"}})
+    daemon = run({"policy": {"goal-medium": "100", "goal-critical": "100", "step-medium": "100",
+                             "step-critical": "100", "overhead": "96M"}})
     daemon.wait_ready(guest.daemon_name)
     before = guest.charge()
     daemon.ctl("inject", "medium")
@@ -256,6 +258,25 @@ def test_stalls_of_a_cgroup_are_seen(group, run, drive):
     status = daemon.ask("status")
     assert status["events"]["low"] >= 1
     assert 0 <= status["host"]["headroom"] <= 16 * MIB
+
+
+@timed
+def test_stalls_of_a_container_are_no_shortage(group, run, drive):
+    """The same stream in a container that nobody watches: the host has plenty, nobody gives."""
+    daemon = run({"pressure": {"source": "psi", "psi-low": "some 20ms/1s",
+                               "psi-medium": "some 50ms/1s", "psi-critical": "some 100ms/1s",
+                               "available-low": "5%", "available-medium": "2%",
+                               "available-critical": "1%"}})
+    path = make_big_file(drive)
+    group.write("memory.limit_in_bytes", 16 * MIB)
+    streamer = stream(group, path)
+    try:
+        daemon.wait(lambda: daemon.events("pressure-ignored"), 60, "a stall that is ignored")
+    finally:
+        os.killpg(streamer.pid, signal.SIGKILL)
+        streamer.wait()
+    assert not daemon.events("pressure") and not daemon.events("take")
+    assert not sum(daemon.ask("status")["events"].values())
 
 
 def make_big_file(near):

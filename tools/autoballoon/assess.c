@@ -77,6 +77,9 @@ static void update_rates(const struct policy_guest *guest, struct policy_memory 
 		memory->fault_rate = counter_delta(s->major_faults, b->major_faults);
 		memory->fault_rate = memory->fault_rate > UNSET / 1000 ? UNSET :
 				     memory->fault_rate * 1000 / ms;
+		/* Whatever these are for, it is not for what we took. */
+		if (!memory->debt)
+			memory->usual_faults += memory->fault_rate / 8 - memory->usual_faults / 8;
 		memory->swap_rate = swapped > UNSET / 1000 ? UNSET : swapped * 1000 / ms;
 		memory->oom = counter_delta(s->oom_kills, b->oom_kills) ||
 			      counter_delta(s->alloc_stalls, b->alloc_stalls) > 8;
@@ -92,12 +95,16 @@ static void update_rates(const struct policy_guest *guest, struct policy_memory 
 /*
  * Signs of need. Faults count only while free memory is scarce as well: a
  * program that starts in a guest with plenty of free memory faults too, and
- * more memory would not help it.
+ * more memory would not help it. Nor do those count that it makes with all its
+ * memory as well. Kills, stalls and swapping count only while
+ * little is available, page cache included: the counters are the whole guest's,
+ * and a container at a limit of its own makes them rise for ever.
  */
 static enum why find_need(const struct policy_config *config, const struct policy_guest *guest,
 			  const struct policy_memory *memory, const struct policy_verdict *v)
 {
 	uint64_t fault_limit = config->fault_limit, scarce = v->reserve / 2;
+	uint64_t ample = v->reserve + guest->ram / 16;
 	uint64_t available = guest->stats.available == UNSET ? guest->stats.free :
 			     guest->stats.available;
 
@@ -106,13 +113,13 @@ static enum why find_need(const struct policy_config *config, const struct polic
 		fault_limit *= 10;
 		scarce = min_u64(scarce, v->margin / 2);
 	}
-	if (memory->oom)
-		return WHY_OOM;
 	if (available < scarce)
 		return WHY_LOW_MEMORY;
-	if (memory->swap_rate >= config->swap_limit)
+	if (memory->oom && available < ample)
+		return WHY_OOM;
+	if (memory->swap_rate >= config->swap_limit && available < ample)
 		return WHY_SWAPPING;
-	if (memory->fault_rate >= fault_limit && v->free < v->reserve + guest->actual / 16)
+	if (sub_floor(memory->fault_rate, memory->usual_faults) >= fault_limit && v->free < v->reserve + guest->actual / 16)
 		return WHY_FAULTING;
 	return WHY_NONE;
 }
@@ -279,7 +286,9 @@ uint64_t assess_gain(const struct policy_config *config, const struct policy_gue
 	verdict->room = 0;
 	if (verdict->why != WHY_NONE)
 		return 0;
-	if (verdict->hurt != WHY_NONE) {
+	/* For page cache alone no guest is spared when the host has next to nothing. */
+	if (verdict->hurt != WHY_NONE &&
+	    (level < LEVEL_CRITICAL || verdict->hurt != WHY_FAULTING)) {
 		verdict->why = verdict->hurt;
 		return 0;
 	}

@@ -22,11 +22,12 @@
 #include "engine.h"
 #include "log.h"
 #include "metrics.h"
+#include "orders.h"
 #include "qmp.h"
 #include "report.h"
 
 #define REQUEST_MAX 4096
-#define REPLY_MAX (512 * 1024)
+#define REPLY_MAX (16 * 1024 * 1024)
 #define CLIENT_MS 2000
 
 static struct source listener = { .fd = -1 };
@@ -34,7 +35,7 @@ static struct source client = { .fd = -1 };
 static uint64_t client_ms;
 static char request[REQUEST_MAX];
 static size_t request_len;
-static char reply_data[REPLY_MAX];
+static char *reply_data;
 static struct textbuf reply;
 static size_t reply_sent;
 static char socket_path[CONFIG_TEXT_MAX];
@@ -81,110 +82,24 @@ static void do_plan(struct json_object *req, struct textbuf *tb)
 	report_plan(tb, name ? &level : NULL);
 }
 
-static struct slot *find_guest(struct json_object *req, struct textbuf *tb)
+static void do_metrics(struct json_object *req, struct textbuf *tb)
 {
-	const char *name = qmp_string(req, "guest");
-	struct slot *slot = name ? engine_find(name) : NULL;
-
-	if (!slot)
-		fail(tb, "no such guest");
-	return slot;
-}
-
-/*
- * A size below what the guest needs is refused here, with the reason; the
- * policy would not send it either. "code" tells the command's exit status.
- */
-static void do_set(struct json_object *req, struct textbuf *tb)
-{
-	struct slot *slot = find_guest(req, tb);
-	const struct policy_verdict *v;
-	uint64_t size;
-	unsigned int i;
-
-	if (!slot)
-		return;
-	i = (unsigned int)(slot - engine.slots);
-	if (!qmp_u64(req, "size", &size)) {
-		/* "auto" */
-		slot->manual = false;
-		engine.state_changed = true;
-		done(tb);
-		return;
-	}
-	v = &engine.result.verdict[i];
-	if (v->barred) {
-		fail(tb, why_text(v->why));
-	} else if (size < v->low || size > v->high) {
-		fail(tb, "outside the guest's minimum and maximum");
-	} else if (size < engine.guests[i].actual &&
-		   (engine.guests[i].hugetlb || engine.guests[i].mem_locked ||
-		    engine.guests[i].assigned)) {
-		fail(tb, why_text(v->why));
-	} else if (size < engine.guests[i].actual && v->stats_usable && size < v->floor) {
-		fail(tb, "below what the guest needs");
-		out_string(tb, "code", "guest-refused");
-	} else {
-		slot->request = size;
-		slot->manual = true;
-		engine.state_changed = true;
-		engine_step(now_ms());
-		done(tb);
-		out_u64(tb, "target", engine.memory[i].target);
-	}
-}
-
-static void do_hold(struct json_object *req, struct textbuf *tb)
-{
-	struct slot *slot = find_guest(req, tb);
-	bool off = false;
-	uint64_t size;
-
-	if (!slot)
-		return;
-	if (!qmp_u64(req, "size", &size))
-		size = slot->guest.actual;
-	qmp_bool(req, "off", &off);
-	if (!off && (!size || size < amount_of(&slot->rule.min, slot->guest.ram))) {
-		fail(tb, "below the guest's minimum");
-		return;
-	}
-	slot->hold_max = off ? 0 : size;
-	engine.state_changed = true;
-	engine.step_wanted = true;
-	done(tb);
-}
-
-static void do_enable(struct json_object *req, struct textbuf *tb, bool enable)
-{
-	bool all = false;
-	struct slot *slot;
-
-	qmp_bool(req, "all", &all);
-	if (all) {
-		engine.suspended = !enable;
-	} else {
-		slot = find_guest(req, tb);
-		if (!slot)
-			return;
-		slot->enabled = enable;
-		if (enable)
-			slot->manual = false;
-	}
-	log_info("event=%s guest=%s", enable ? "enable" : "disable",
-		 all ? "all" : qmp_string(req, "guest"));
-	engine.state_changed = true;
-	engine.step_wanted = true;
-	done(tb);
-}
-
-static void do_metrics(struct textbuf *tb)
-{
-	static char data[REPLY_MAX / 2];
+	const char *form = qmp_string(req, "form");
+	static char *data;
 	struct textbuf text;
 
-	textbuf_init(&text, data, sizeof(data));
-	metrics_format(&text);
+	if (!data)
+		data = big_buffer(METRICS_MAX);
+	if (!data) {
+		fail(tb, "no memory");
+		return;
+	}
+	textbuf_init(&text, data, METRICS_MAX);
+	metrics_format(&text, form && !strcmp(form, "classic") ? METRICS_CLASSIC : METRICS_OPEN);
+	if (text.overflow) {
+		fail(tb, "too many numbers");
+		return;
+	}
 	done(tb);
 	out_string(tb, "text", data);
 }
@@ -201,17 +116,9 @@ static void dispatch(const char *command, struct json_object *req, struct textbu
 		report_doctor(tb);
 	} else if (!strcmp(command, "inject")) {
 		do_inject(req, tb);
-	} else if (!strcmp(command, "set")) {
-		do_set(req, tb);
-	} else if (!strcmp(command, "hold")) {
-		do_hold(req, tb);
-	} else if (!strcmp(command, "enable")) {
-		do_enable(req, tb, true);
-	} else if (!strcmp(command, "disable")) {
-		do_enable(req, tb, false);
 	} else if (!strcmp(command, "metrics")) {
-		do_metrics(tb);
-	} else {
+		do_metrics(req, tb);
+	} else if (!orders_dispatch(command, req, tb)) {
 		fail(tb, "no such command");
 	}
 }
@@ -338,6 +245,12 @@ static void listener_ready(struct source *source, uint32_t events)
 	fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
+	if (!reply_data)
+		reply_data = big_buffer(REPLY_MAX);
+	if (!reply_data) {
+		close(fd);
+		return;
+	}
 	if (!allowed(fd)) {
 		log_warn("event=refused reason=\"peer may not use the control socket\"");
 		close(fd);
@@ -345,13 +258,30 @@ static void listener_ready(struct source *source, uint32_t events)
 	}
 	request_len = 0;
 	reply_sent = 0;
-	textbuf_init(&reply, reply_data, sizeof(reply_data));
+	textbuf_init(&reply, reply_data, REPLY_MAX);
 	client.ready = client_ready;
 	client_ms = now_ms();
 	if (loop_add(&client, fd, EPOLLIN))
 		close(fd);
 	else
 		loop_change(&listener, 0);
+}
+
+/*
+ * What is there is removed only if it is a socket that nobody listens on. One
+ * that is slow to accept, for it has much to do or was stopped, is in use.
+ */
+static int make_way(int fd, const struct sockaddr_un *addr)
+{
+	struct stat st;
+
+	if (lstat(addr->sun_path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) || errno != ECONNREFUSED)
+		return -EADDRINUSE;
+	return unlink(addr->sun_path) ? -errno : 0;
 }
 
 /**
@@ -380,13 +310,13 @@ int control_open(const struct config *config)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+	err = make_way(fd, &addr);
+	if (err) {
 		close(fd);
-		return -EADDRINUSE;
+		return err;
 	}
-	unlink(addr.sun_path);
 	mask = umask(0117);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 16))
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 128))
 		err = -errno;
 	umask(mask);
 	if (!err && config->control_group[0] &&

@@ -3,14 +3,18 @@
  * Finding QMP sockets in directories.
  *
  * inotify tells about changes at once. A directory that is not there yet, or
- * that was removed, is tried again with every tick; after an overflow all
- * directories are read again.
+ * that was removed, is tried again with every tick, and so are directories
+ * given by a pattern; after an overflow all are read again.
+ *
+ * Links are not followed: one that somebody puts there could name a monitor
+ * that belongs to someone else.
  */
 #include "discover.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,13 +30,19 @@
 #define MASK (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | \
 	      IN_MOVE_SELF | IN_ONLYDIR)
 
+/* As many as guests, for some managers make a directory for each, and a few more. */
+#define WATCHES_MAX (POLICY_MAX_GUESTS + 64)
+
 static struct watch {
 	char dir[CONFIG_TEXT_MAX];
 	int wd;			/* -1: not watched */
-} watches[CONFIG_DIRS_MAX];
+	bool matched;		/* by a pattern: forgotten when it goes */
+} watches[WATCHES_MAX];
 
 static unsigned int nr_watches;
-static const char *name_pattern;
+static char directories[CONFIG_LIST_MAX];
+static char name_pattern[CONFIG_TEXT_MAX];
+static bool too_many;
 static discover_fn tell;
 static struct source source = { .fd = -1 };
 
@@ -44,7 +54,7 @@ static void tell_path(const struct watch *watch, const char *name, bool there)
 	if (fnmatch(name_pattern, name, FNM_PERIOD) ||
 	    (size_t)snprintf(path, sizeof(path), "%s/%s", watch->dir, name) >= sizeof(path))
 		return;
-	if (there && (stat(path, &st) || !S_ISSOCK(st.st_mode)))
+	if (there && (lstat(path, &st) || !S_ISSOCK(st.st_mode)))
 		return;
 	tell(path, there);
 }
@@ -100,11 +110,11 @@ static void ready(struct source *s, uint32_t events)
  */
 int discover_open(const struct config *config, discover_fn fn)
 {
-	const char *p = config->directories;
 	int fd, err;
 
 	tell = fn;
-	name_pattern = config->pattern;
+	copy_string(directories, sizeof(directories), config->directories);
+	copy_string(name_pattern, sizeof(name_pattern), config->pattern);
 	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -114,34 +124,117 @@ int discover_open(const struct config *config, discover_fn fn)
 		close(fd);
 		return err;
 	}
-	for (; *p && nr_watches < CONFIG_DIRS_MAX; p += strcspn(p, ":"), p += *p == ':') {
-		int len = (int)strcspn(p, ":");
-
-		if (!len)
-			continue;
-		snprintf(watches[nr_watches].dir, CONFIG_TEXT_MAX, "%.*s", len, p);
-		watches[nr_watches++].wd = -1;
-	}
 	discover_tick();
 	return 0;
 }
 
-/**
- * discover_tick - try directories again that are not there yet
- */
-void discover_tick(void)
+static void start_watch(struct watch *watch)
+{
+	watch->wd = inotify_add_watch(source.fd, watch->dir, MASK);
+	if (watch->wd < 0)
+		return;
+	log_info("event=watching directory=%s", watch->dir);
+	scan(watch);
+}
+
+static void add_directory(const char *dir, bool matched)
 {
 	struct watch *watch;
 
-	for (watch = watches; watch < watches + nr_watches; watch++) {
-		if (watch->wd >= 0)
-			continue;
-		watch->wd = inotify_add_watch(source.fd, watch->dir, MASK);
-		if (watch->wd < 0)
-			continue;
-		log_info("event=watching directory=%s", watch->dir);
-		scan(watch);
+	for (watch = watches; watch < watches + nr_watches; watch++)
+		if (!strcmp(watch->dir, dir))
+			return;
+	if (nr_watches == WATCHES_MAX || strlen(dir) >= sizeof(watch->dir)) {
+		if (!too_many)
+			log_warn("event=not-watched directory=%s reason=\"%s\"", dir,
+				 nr_watches == WATCHES_MAX ? "too many directories" :
+							     "path too long");
+		too_many = true;
+		return;
 	}
+	copy_string(watch->dir, sizeof(watch->dir), dir);
+	watch->wd = -1;
+	watch->matched = matched;
+	nr_watches++;
+	if (matched)
+		start_watch(watch);
+}
+
+static void match_directories(const char *pattern)
+{
+	glob_t found;
+	size_t i;
+
+	if (glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++)
+		add_directory(found.gl_pathv[i], true);
+	globfree(&found);
+}
+
+/* Those that match a pattern come and go; the last one takes a gap. */
+static void drop_gone(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_watches;)
+		if (watches[i].matched && watches[i].wd < 0)
+			watches[i] = watches[--nr_watches];
+		else
+			i++;
+}
+
+/**
+ * discover_tick - look for directories that are not watched yet
+ */
+void discover_tick(void)
+{
+	char dir[CONFIG_TEXT_MAX];
+	const char *p;
+	unsigned int i;
+
+	drop_gone();
+	for (p = directories; *p; p += strcspn(p, ":"), p += *p == ':') {
+		snprintf(dir, sizeof(dir), "%.*s", (int)strcspn(p, ":"), p);
+		if (strpbrk(dir, "*?["))
+			match_directories(dir);
+		else if (*dir)
+			add_directory(dir, false);
+	}
+	for (i = 0; i < nr_watches; i++)
+		if (watches[i].wd < 0)
+			start_watch(&watches[i]);
+}
+
+/**
+ * discover_rescan - tell about all sockets once more
+ */
+void discover_rescan(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_watches; i++)
+		if (watches[i].wd >= 0)
+			scan(&watches[i]);
+}
+
+/**
+ * discover_missing - a directory that is configured and cannot be watched
+ * @err: where the reason goes, an errno
+ *
+ * Return: its name, or NULL if all are there.
+ */
+const char *discover_missing(int *err)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_watches; i++) {
+		if (watches[i].wd >= 0)
+			continue;
+		*err = access(watches[i].dir, R_OK | X_OK) ? errno : EAGAIN;
+		return watches[i].dir;
+	}
+	return NULL;
 }
 
 /**

@@ -12,6 +12,8 @@ typedef void (*discover_fn)(const char *path, bool there);
 
 int discover_open(const struct config *config, discover_fn fn);
 void discover_tick(void);
+void discover_rescan(void);
+const char *discover_missing(int *err);
 void discover_close(void);
 
 #endif

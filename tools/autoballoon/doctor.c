@@ -7,6 +7,13 @@
  */
 #include "doctor.h"
 
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 struct list {
 	struct finding *findings;
 	unsigned int nr;
@@ -15,7 +22,61 @@ struct list {
 static void add(struct list *list, enum severity severity, const char *what, const char *text)
 {
 	if (list->nr < DOCTOR_MAX)
-		list->findings[list->nr++] = (struct finding){ severity, what, text };
+		list->findings[list->nr++] = (struct finding){ severity, what, text, "" };
+}
+
+__attribute__((format(printf, 2, 3)))
+static void add_detail(struct list *list, const char *fmt, ...)
+{
+	struct finding *f = &list->findings[list->nr - 1];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(f->detail, sizeof(f->detail), fmt, args);
+	va_end(args);
+}
+
+/* Why connecting failed, and what to do about it. */
+static const struct {
+	int err;
+	const char *what, *text;
+} refusals[] = {
+	{ EACCES, "permission",
+	  "The daemon may not use the QMP socket. Run QEMU as a member of the daemon's group and "
+	  "make the socket writable for it, or give the daemon CAP_DAC_OVERRIDE, as its service "
+	  "has." },
+	{ ENOENT, "no-socket",
+	  "The QMP socket is not there, or is not visible to the service, which has a /tmp of its "
+	  "own and sees neither /home nor /run/user." },
+	{ ECONNREFUSED, "nobody-listens",
+	  "Nobody listens on the QMP socket: its QEMU has ended without removing it. Remove it." },
+	{ EAGAIN, "queue-full",
+	  "QEMU does not accept connections: it hangs, or others wait for the same socket." },
+	{ ELOOP, "link", "The QMP socket is a link. Name it in a [guest] section's socket." },
+	{ EPROTO, "no-qmp", "What listens on the socket does not speak QMP." },
+	{ EMSGSIZE, "no-qmp", "What listens on the socket sends messages that are too long." },
+	{ EMFILE, "descriptors", "The daemon has no file descriptor left: raise LimitNOFILE." },
+};
+
+static void add_refusal(struct list *list, const struct guest *g)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(refusals); i++)
+		if (refusals[i].err == -g->last_error)
+			break;
+	if (i == ARRAY_SIZE(refusals))
+		add(list, SEVERITY_PROBLEM, why_name(WHY_NOT_CONNECTED),
+		    why_text(WHY_NOT_CONNECTED));
+	else
+		add(list, SEVERITY_PROBLEM, refusals[i].what, refusals[i].text);
+	if (!stat(g->path, &st))
+		add_detail(list, "%s: socket of uid %u, gid %u, mode %04o; the daemon is uid %u",
+			   strerror(-g->last_error), st.st_uid, st.st_gid, st.st_mode & 07777,
+			   geteuid());
+	else
+		add_detail(list, "%s", strerror(-g->last_error));
 }
 
 static void check_session(struct list *list, const struct guest *g)
@@ -26,6 +87,8 @@ static void check_session(struct list *list, const struct guest *g)
 		return;
 	if (absent == WHY_PROBING)
 		add(list, SEVERITY_NOTE, why_name(absent), why_text(absent));
+	else if (absent == WHY_NOT_CONNECTED && g->last_error)
+		add_refusal(list, g);
 	else
 		add(list, SEVERITY_PROBLEM, why_name(absent), why_text(absent));
 }
@@ -49,10 +112,13 @@ static void check_backing(struct list *list, const struct guest *g, const struct
 	if (!g->page_size)
 		add(list, SEVERITY_NOTE, "page-size-unknown",
 		    "QEMU did not tell the page size behind the guest's memory.");
-	if (!g->pid)
+	if (!g->pid || g->launcher)
 		add(list, SEVERITY_NOTE, "pid-unknown",
 		    "QEMU's process is not known, so neither is what it costs the host: free "
 		    "memory counts as slack only where reporting is off.");
+	if (g->launcher)
+		add_detail(list, "process %d made the socket, and is smaller than the guest",
+			   (int)g->peer);
 }
 
 static void check_reporting(struct list *list, const struct guest *g)
@@ -84,6 +150,10 @@ static void check_driver(struct list *list, const struct guest *g, const struct 
 		    "it continues.");
 	if (o->migrating)
 		add(list, SEVERITY_NOTE, "migrating", why_text(WHY_MIGRATING));
+	if (g->refused) {
+		add(list, SEVERITY_PROBLEM, "target-refused", "QEMU did not take the last target.");
+		add_detail(list, "%s", g->error);
+	}
 	if (!o->has_driver) {
 		add(list, SEVERITY_PROBLEM, "no-driver",
 		    "No balloon driver in the guest: DRIVER_OK is not set. Load virtio_balloon "

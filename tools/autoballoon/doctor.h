@@ -11,6 +11,7 @@ struct finding {
 	enum severity severity;
 	const char *what;	/* short, for scripts */
 	const char *text;	/* a sentence, and what to do */
+	char detail[200];	/* the case at hand, such as an error's text; may be empty */
 };
 
 #define DOCTOR_MAX 16

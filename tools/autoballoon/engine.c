@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -15,7 +16,10 @@
 #include "log.h"
 #include "metrics.h"
 #include "proc.h"
-#include "state.h"
+#include "writer.h"
+
+#define IGNORED_LOG_MS 60000
+#define IDLE_POLLS 128
 
 struct engine engine;
 
@@ -26,6 +30,17 @@ static struct slot *slot_of(struct source *source)
 
 static void tick_guest(unsigned int i, uint64_t time_ms);
 
+/* The guest has gone for good; what was said about it stays. */
+static void free_slot(struct slot *slot)
+{
+	if (slot->saved)
+		state_leave(slot->saved);
+	slot->saved = NULL;
+	guest_free(&slot->guest);
+	engine.state_changed = true;
+	engine.look_again |= engine.unmanaged != 0;
+}
+
 static void drop_session(struct slot *slot, int err, uint64_t time_ms)
 {
 	loop_remove(&slot->source);
@@ -33,17 +48,21 @@ static void drop_session(struct slot *slot, int err, uint64_t time_ms)
 	/* A socket that is no longer there takes its guest along. */
 	if (slot->guest.found && err == -ENOENT) {
 		log_info("event=gone guest=%s socket=%s",
-			 slot->guest.name[0] ? slot->guest.name : "-", slot->guest.path);
-		guest_free(&slot->guest);
-		engine.state_changed = true;
+			 slot->guest.name[0] ? slot->guest.name : "-", slot->guest.shown);
+		free_slot(slot);
 	}
 }
 
-/* Ask for write readiness only while something waits to be written. */
+/*
+ * Ask for write readiness only while something waits to be written, and for
+ * nothing to read from one that floods until the next tick.
+ */
 static void watch(struct slot *slot)
 {
+	uint32_t events = guest_floods(&slot->guest) ? 0 : EPOLLIN;
+
 	if (slot->source.fd >= 0)
-		loop_change(&slot->source, slot->guest.qmp.out_len ? EPOLLIN | EPOLLOUT : EPOLLIN);
+		loop_change(&slot->source, events | (slot->guest.qmp.out_len ? EPOLLOUT : 0));
 }
 
 static void slot_ready(struct source *source, uint32_t events)
@@ -64,9 +83,9 @@ static void slot_ready(struct source *source, uint32_t events)
 	if (slot->guest.phase == GUEST_READY && !slot->adopted)
 		tick_guest((unsigned int)(slot - engine.slots), now);
 	watch(slot);
-	/* News of a guest that has a balloon may be a sign of need. */
+	/* News of a guest that something was taken from may be a sign of need. */
 	if ((seq != slot->guest.stats_seq || actual != slot->guest.actual) &&
-	    slot->guest.actual < slot->guest.ram)
+	    engine.memory[slot - engine.slots].debt)
 		engine.step_wanted = true;
 }
 
@@ -80,20 +99,42 @@ static struct slot *find_path(const char *path)
 	return NULL;
 }
 
-static void add_guest(const char *path, bool found)
+/* A free slot, or that of a socket nobody listens on any more; UINT_MAX if there is none. */
+static unsigned int find_room(void)
 {
-	struct slot *slot;
 	unsigned int i;
 
-	if (strlen(path) >= GUEST_PATH_MAX) {
-		log_warn("event=ignored socket=%s reason=\"path too long for a socket\"", path);
-		return;
-	}
 	for (i = 0; i < engine.nr && engine.slots[i].guest.used;)
 		i++;
-	if (i == POLICY_MAX_GUESTS) {
-		log_warn("event=ignored socket=%s reason=\"more than %d guests\"", path,
-			 POLICY_MAX_GUESTS);
+	if (i < POLICY_MAX_GUESTS)
+		return i;
+	for (i = 0; i < engine.nr; i++) {
+		struct slot *slot = &engine.slots[i];
+
+		if (slot->guest.found && slot->guest.phase == GUEST_OFF &&
+		    slot->guest.last_error == -ECONNREFUSED) {
+			free_slot(slot);
+			return i;
+		}
+	}
+	return UINT_MAX;
+}
+
+static void add_guest(const char *path, bool found)
+{
+	unsigned int i = find_room();
+	struct slot *slot;
+
+	if (strlen(path) >= GUEST_PATH_MAX) {
+		log_warn("event=ignored socket=\"%.200s...\" reason=\"path too long\"", path);
+		return;
+	}
+	if (i == UINT_MAX) {
+		engine.unmanaged++;
+		if (!engine.crowded)
+			log_warn("event=ignored socket=\"%s\" reason=\"more than %d guests; the "
+				 "others are counted only\"", path, POLICY_MAX_GUESTS);
+		engine.crowded = true;
 		return;
 	}
 	if (i == engine.nr)
@@ -104,7 +145,6 @@ static void add_guest(const char *path, bool found)
 	slot->source.fd = -1;
 	slot->source.ready = slot_ready;
 	slot->source.data = slot;
-	slot->enabled = true;
 	guest_init(&slot->guest, path, found);
 	tick_guest(i, now_ms());
 }
@@ -123,7 +163,7 @@ void engine_guest_there(const char *path, bool there)
 	else if (there)
 		slot->guest.retry_ms = 0;
 	else if (slot && slot->guest.phase == GUEST_OFF && slot->guest.found)
-		guest_free(&slot->guest);
+		free_slot(slot);
 }
 
 /**
@@ -157,33 +197,12 @@ static void make_unique(struct slot *slot)
 	}
 }
 
-/* A guest is known by name now: configuration and saved state apply. */
-static void adopt(struct slot *slot, uint64_t time_ms)
+/* The same QEMU as before the daemon's restart: its sizes still hold. */
+static void resume(struct slot *slot, struct policy_memory *m, uint64_t time_ms)
 {
-	struct policy_memory *m = &engine.memory[slot - engine.slots];
+	const struct saved_guest *saved = slot->saved;
 	const struct guest *g = &slot->guest;
-	const struct saved_guest *saved = NULL;
 
-	make_unique(slot);
-	if (!slot->adopted) {
-		config_rule(&engine.config, g->name, g->uuid, g->path, &slot->rule);
-		slot->enabled = slot->rule.automatic;
-		saved = state_find(g->name, g->uuid);
-	}
-	if (slot->pid != g->pid || slot->pid_start != g->pid_start || !slot->adopted)
-		memset(m, 0, sizeof(*m));
-	slot->adopted = true;
-	slot->pid = g->pid;
-	slot->pid_start = g->pid_start;
-	engine.state_changed = true;
-	if (!saved)
-		return;
-	slot->enabled = saved->enabled;
-	slot->hold_max = saved->hold_max;
-	if (!g->pid || saved->pid != g->pid || saved->pid_start != g->pid_start ||
-	    !saved->target || saved->target > g->ram)
-		return;
-	slot->manual = saved->manual;
 	/* A target that was sent and not saved any more shows in the guest's size. */
 	m->target = saved->target > g->actual + POLICY_TOLERANCE ? g->actual : saved->target;
 	m->lowest = g->actual;
@@ -192,8 +211,41 @@ static void adopt(struct slot *slot, uint64_t time_ms)
 	m->changed_ms = time_ms;
 	m->progress_ms = time_ms;
 	m->reset_seq = g->reset_seq;
-	log_info("event=resumed guest=%s target=%" PRIu64 " actual=%" PRIu64, g->name,
-		 m->target, g->actual);
+	m->debt = sub_floor(saved->full ? min_u64(saved->full, g->ram) : g->ram, saved->target);
+	log_info("event=resumed guest=%s target=%" PRIu64 " actual=%" PRIu64 " debt=%" PRIu64,
+		 g->name, m->target, g->actual, m->debt);
+}
+
+/* A guest is known by name now: configuration and what was said about it apply. */
+static void adopt(struct slot *slot, uint64_t time_ms)
+{
+	struct policy_memory *m = &engine.memory[slot - engine.slots];
+	const struct guest *g = &slot->guest;
+	bool first = !slot->adopted, other = slot->pid != g->pid || slot->pid_start != g->pid_start;
+	struct saved_guest *saved;
+
+	make_unique(slot);
+	config_rule(&engine.config, g->name, guest_uuid(g), g->path, &slot->rule);
+	if (slot->saved)
+		state_leave(slot->saved);
+	saved = state_claim(g->name, guest_uuid(g));
+	slot->saved = saved;
+	slot->adopted = true;
+	slot->pid = g->pid;
+	slot->pid_start = g->pid_start;
+	slot->reset_seq = g->reset_seq;
+	engine.state_changed = true;
+	if (!first && !other)
+		return;
+	memset(m, 0, sizeof(*m));
+	/* A launcher outlives its QEMUs. */
+	if (first && g->pid && !g->launcher && saved->pid == g->pid && saved->pid_start == g->pid_start &&
+	    saved->target && saved->target <= g->ram)
+		resume(slot, m, time_ms);
+	else
+		slot->ask_again = true;
+	saved->pid = g->pid;
+	saved->pid_start = g->pid_start;
 }
 
 /**
@@ -207,7 +259,7 @@ void engine_rules_changed(void)
 		struct slot *slot = &engine.slots[i];
 
 		if (slot->guest.used && slot->adopted)
-			config_rule(&engine.config, slot->guest.name, slot->guest.uuid,
+			config_rule(&engine.config, slot->guest.name, guest_uuid(&slot->guest),
 				    slot->guest.path, &slot->rule);
 	}
 	engine_add_named();
@@ -227,7 +279,7 @@ struct slot *engine_find(const char *name)
 		struct slot *slot = &engine.slots[i];
 
 		if (slot->guest.used && *name &&
-		    (!strcmp(slot->guest.name, name) || !strcmp(slot->guest.uuid, name) ||
+		    (!strcmp(slot->guest.name, name) || !strcmp(guest_uuid(&slot->guest), name) ||
 		     !strcmp(slot->guest.path, name)))
 			return slot;
 	}
@@ -250,12 +302,61 @@ bool engine_can_act(void)
 }
 
 /**
+ * engine_word - what the administrator said about a guest
+ * @slot: the guest
+ *
+ * Return: the word; an empty one as long as the guest is not known by name.
+ */
+const struct word *engine_word(const struct slot *slot)
+{
+	static const struct word nothing;
+
+	return slot->saved ? &slot->saved->word : &nothing;
+}
+
+/**
+ * engine_word_changed - the administrator has spoken
+ *
+ * It is in the file when this returns: a crash must not undo it.
+ */
+void engine_word_changed(void)
+{
+	engine.state_changed = true;
+	engine.word_changed = true;
+	engine.step_wanted = true;
+	engine_save();
+}
+
+/* A stall somewhere on the host is no shortage: say so once in a while. */
+static bool is_believed(enum level level, const char *source)
+{
+	uint64_t now = now_ms();
+
+	if (strcmp(source, "psi"))
+		return true;
+	pressure_sample(&engine.sample);
+	if (pressure_believed(engine.sample.headroom, engine.sample.headroom_low,
+			      engine.config.cgroup[0]))
+		return true;
+	engine.ignored[level]++;
+	if (!engine.ignored_ms || now - engine.ignored_ms >= IGNORED_LOG_MS) {
+		engine.ignored_ms = now;
+		log_info("event=pressure-ignored level=%s available=%" PRIu64 " headroom=%" PRIu64
+			 " reason=\"tasks wait, but the host is not short\"", level_name(level),
+			 engine.sample.available, engine.sample.headroom);
+	}
+	return false;
+}
+
+/**
  * engine_pressure - note a sign of pressure
  * @level: what it says
- * @source: where it came from, for the log
+ * @source: where it came from: "psi", "vmpressure" or the name of a floor
  */
 void engine_pressure(enum level level, const char *source)
 {
+	if (!is_believed(level, source))
+		return;
 	engine.events[level]++;
 	engine.host.events[level]++;
 	engine.step_wanted = true;
@@ -284,14 +385,15 @@ static bool wants_brisk(unsigned int i)
 	const struct slot *slot = &engine.slots[i];
 	const struct policy_memory *m = &engine.memory[i];
 
-	return engine.level.now > LEVEL_NONE || slot->guest.actual < slot->guest.ram ||
-	       (m->target && m->target < slot->guest.ram) || slot->rule.rightsize;
+	/* A size that somebody else has set, however small, is nothing that goes on. */
+	return engine.level.now > LEVEL_NONE || m->debt || !m->settled || slot->rule.rightsize;
 }
 
 static void observe(unsigned int i, uint64_t time_ms)
 {
 	struct policy_guest *g = &engine.guests[i];
 	struct slot *slot = &engine.slots[i];
+	const struct word *word;
 
 	memset(g, 0, sizeof(*g));
 	if (!slot->guest.used)
@@ -299,16 +401,17 @@ static void observe(unsigned int i, uint64_t time_ms)
 	guest_observe(&slot->guest, g, time_ms);
 	if (!slot->adopted)
 		g->absent = g->absent == WHY_NONE ? WHY_PROBING : g->absent;
-	g->enabled = slot->enabled && !engine.suspended;
-	g->min = amount_of(&slot->rule.min, g->ram);
-	g->max = amount_of(&slot->rule.max, g->ram);
+	word = engine_word(slot);
+	g->enabled = word_enabled(word, &slot->rule) && !engine.said.suspended;
+	g->min = word_min(word, &slot->rule, g->ram);
+	g->max = word_max(word, &slot->rule, g->ram);
 	g->shares = slot->rule.shares;
 	g->band = slot->rule.band;
 	g->pulse = (enum pulse_mode)slot->rule.pulse;
 	g->rightsize = slot->rule.rightsize;
-	g->manual = slot->manual;
+	g->manual = word->set != 0;
 	g->request = slot->request;
-	g->hold_max = slot->hold_max;
+	g->hold_max = word->hold;
 }
 
 /**
@@ -380,6 +483,8 @@ static void carry_out(unsigned int i, const struct policy_memory *before, uint64
 	if (engine.dry_run) {
 		/* Nothing was asked for: keep what was, but not the rate limits. */
 		engine.memory[i].target = before->target;
+		engine.memory[i].debt = before->debt;
+		engine.memory[i].promised = before->promised;
 		engine.memory[i].lowest = before->lowest;
 		engine.memory[i].settled = before->settled;
 		engine.memory[i].pulsing = false;
@@ -395,16 +500,74 @@ static void carry_out(unsigned int i, const struct policy_memory *before, uint64
 		watch(slot);
 }
 
-static void save_state(void)
+/* A size that was set is a word; a younger one of somebody else counts more. */
+static void follow_foreign(unsigned int i, const struct policy_memory *before)
 {
+	struct slot *slot = &engine.slots[i];
+
+	if (engine.memory[i].foreign_until_ms <= before->foreign_until_ms ||
+	    !engine_word(slot)->set)
+		return;
+	slot->saved->word.set = 0;
+	engine.word_changed = true;
+	log_info("event=set-overruled guest=%s actual=%" PRIu64, slot->guest.name,
+		 engine.guests[i].actual);
+}
+
+/*
+ * A size that was set is asked for once the guest can be asked, and again when
+ * pressure or the guest's own need have changed it and are over.
+ */
+static void ask_again(unsigned int i, uint64_t time_ms)
+{
+	const struct policy_verdict *v = &engine.result.verdict[i];
+	const struct policy_memory *m = &engine.memory[i];
+	struct slot *slot = &engine.slots[i];
+	uint64_t set = engine_word(slot)->set, pause = engine.config.policy.give_after_ms;
+
+	if (slot->reset_seq != slot->guest.reset_seq) {
+		slot->reset_seq = slot->guest.reset_seq;
+		slot->ask_again = true;
+	}
+	if (!set || slot->request || !m->target || v->barred || !v->stats_usable ||
+	    v->hurt != WHY_NONE || set < v->floor || m->pulsing || !m->settled ||
+	    time_ms < m->hold_until_ms || time_ms < m->cool_until_ms ||
+	    time_ms < m->foreign_until_ms || engine.level.now > LEVEL_NONE)
+		return;
+	if (!slot->ask_again && sub_floor(time_ms, m->changed_ms) < pause)
+		return;
+	slot->ask_again = false;
+	if (m->target / 4096 != min_u64(max_u64(set, v->low), v->high) / 4096)
+		slot->request = set;
+}
+
+/**
+ * engine_save - write what has to outlive the daemon, if it has changed
+ */
+void engine_save(void)
+{
+	unsigned int i;
 	int err;
 
-	if (!engine.state_changed || engine.dry_run)
+	if (!engine.state_changed && !engine.word_changed)
 		return;
-	err = state_save(engine.config.run_dir);
-	if (err)
+	for (i = 0; i < engine.nr; i++) {
+		struct slot *slot = &engine.slots[i];
+
+		if (!slot->guest.used || !slot->saved)
+			continue;
+		slot->saved->target = engine.memory[i].target;
+		slot->saved->full = add_cap(engine.memory[i].target, engine.memory[i].debt);
+	}
+	err = state_save(engine.config.run_dir, &engine.said);
+	if (!err && engine.word_changed && engine.config.keep_dir[0])
+		err = state_keep(engine.config.keep_dir, &engine.said);
+	if (err && !engine.save_failed)
 		log_warn("event=state-not-saved reason=\"%s\"", strerror(-err));
-	engine.state_changed = false;
+	/* It is tried again with each step until it works. */
+	engine.save_failed = err != 0;
+	engine.state_changed = err != 0;
+	engine.word_changed = engine.word_changed && err;
 }
 
 static const char *slot_name(unsigned int i)
@@ -425,6 +588,7 @@ static void log_donors(void)
 			engine.no_donors = 0;
 		return;
 	}
+	engine.no_donors_ever++;
 	if (engine.no_donors++ && !injected)
 		return;
 	textbuf_init(&tb, text, sizeof(text));
@@ -442,8 +606,16 @@ void engine_step(uint64_t time_ms)
 	unsigned int i;
 
 	engine.step_wanted = false;
+	if (engine.ending)
+		return;
 	engine_observe(time_ms);
 	fill_host(&engine.host, time_ms);
+	for (i = 0; i < engine.nr; i++) {
+		if (!engine.slots[i].guest.used)
+			continue;
+		ask_again(i, time_ms);
+		engine.guests[i].request = engine.slots[i].request;
+	}
 	memcpy(before, engine.memory, engine.nr * sizeof(before[0]));
 	policy_step(&engine.config.policy, &engine.host, engine.guests, engine.memory,
 		    engine.nr, &engine.result);
@@ -451,12 +623,38 @@ void engine_step(uint64_t time_ms)
 		if (!engine.slots[i].guest.used)
 			continue;
 		carry_out(i, &before[i], time_ms);
+		follow_foreign(i, &before[i]);
 		engine.slots[i].request = 0;
 	}
 	log_donors();
 	memset(engine.host.events, 0, sizeof(engine.host.events));
 	memset(engine.host.injected, 0, sizeof(engine.host.injected));
-	save_state();
+	engine_save();
+}
+
+/**
+ * engine_set_size - ask a guest for a size although it is disabled
+ * @slot: a guest that can be asked
+ * @size: bytes
+ * @time_ms: the time now
+ */
+void engine_set_size(struct slot *slot, uint64_t size, uint64_t time_ms)
+{
+	struct policy_memory *m = &engine.memory[slot - engine.slots];
+
+	policy_moved(m, size, slot->guest.actual);
+	m->lowest = slot->guest.actual;
+	m->settled = false;
+	m->stuck = false;
+	m->changed_ms = time_ms;
+	m->progress_ms = time_ms;
+	log_info("event=set guest=%s to=%" PRIu64 "%s", slot->guest.name, size,
+		 engine.dry_run ? " dry_run=yes" : "");
+	if (engine.dry_run)
+		return;
+	guest_set_target(&slot->guest, size);
+	guest_work(&slot->guest, time_ms);
+	watch(slot);
 }
 
 /**
@@ -489,7 +687,14 @@ static void update_cgroup(struct slot *slot)
 		dirs[nr++] = engine.config.cgroup;
 	if (engine.config.cgroup_memory[0])
 		dirs[nr++] = engine.config.cgroup_memory;
-	slot->guest.outside = nr && !proc_in_cgroup(slot->guest.pid, dirs, nr);
+	slot->guest.outside = nr && !proc_in_cgroup(slot->guest.launcher ? 0 : slot->guest.pid,
+						    dirs, nr);
+}
+
+/* So many guests that are idle are asked in a second, however many there are. */
+static uint64_t idle_seconds(void)
+{
+	return max_u64(engine.config.idle_interval_ms / 1000, engine.nr / IDLE_POLLS);
 }
 
 static void tick_guest(unsigned int i, uint64_t time_ms)
@@ -509,12 +714,12 @@ static void tick_guest(unsigned int i, uint64_t time_ms)
 			if (g->phase != GUEST_OFF)
 				guest_fail(g, err, time_ms);
 			if (g->found && err == -ENOENT)
-				guest_free(g);
+				free_slot(slot);
 			return;
 		}
 	}
 	g->watch_disks = slot->rule.rightsize;
-	err = guest_tick(g, wants_brisk(i), engine.config.idle_interval_ms / 1000, time_ms);
+	err = guest_tick(g, wants_brisk(i), idle_seconds(), time_ms);
 	if (err) {
 		drop_session(slot, err, time_ms);
 		return;
@@ -540,6 +745,9 @@ void engine_tick(uint64_t time_ms)
 	int err;
 
 	pressure_sample(&engine.sample);
+	/* Nobody knows how quiet it was before. */
+	if (!engine.level.since_ms)
+		engine.level.since_ms = time_ms;
 	if (engine.sample.level > LEVEL_NONE)
 		engine_pressure(engine.sample.level, engine.sample.floor);
 	if (level_tick(&engine.level, time_ms, engine.config.quiet_ms))
@@ -550,30 +758,59 @@ void engine_tick(uint64_t time_ms)
 	engine_step(time_ms);
 	if (engine.config.metrics_file[0] && time_ms >= engine.metrics_ms) {
 		engine.metrics_ms = time_ms + engine.config.metrics_interval_ms;
+		/* How it went shows at the next time: a slow disk must not hold us up. */
 		err = metrics_write(engine.config.metrics_file);
-		if (err)
-			log_warn("event=metrics-not-written reason=\"%s\"", strerror(-err));
+		if (!err)
+			err = writer_error(WRITER_METRICS);
+		if (err && err != engine.metrics_err)
+			log_warn("event=metrics-not-written file=%s reason=\"%s\"",
+				 engine.config.metrics_file, strerror(-err));
+		engine.metrics_err = err;
 	}
 }
 
+/* What a guest may have at the end: what was not taken, or what was set. */
+static uint64_t release_size(unsigned int i)
+{
+	const struct policy_memory *m = &engine.memory[i];
+	uint64_t size = min_u64(add_cap(m->target, m->debt), engine.result.verdict[i].high);
+	uint64_t set = engine_word(&engine.slots[i])->set;
+
+	return set ? min_u64(size, set) : size;
+}
+
+/* Nothing is given that was not taken, nor against what anybody said. */
+static bool may_release(unsigned int i)
+{
+	const struct policy_verdict *v = &engine.result.verdict[i];
+	const struct policy_memory *m = &engine.memory[i];
+	const struct policy_guest *g = &engine.guests[i];
+
+	return g->present && g->absent == WHY_NONE && g->has_device && g->enabled &&
+	       !g->outside && m->target && v->why != WHY_FOREIGN &&
+	       release_size(i) > m->target + POLICY_TOLERANCE;
+}
+
 /**
- * engine_release - give everything back, when the daemon ends
+ * engine_release - give back what was taken, when the daemon ends
  * @time_ms: the time now
  *
- * The loop has to run on until the commands have gone out.
+ * The loop has to run on until the commands have gone out; no decision is made
+ * any more.
  */
 void engine_release(uint64_t time_ms)
 {
 	unsigned int i;
 
+	engine.ending = true;
+	engine_observe(time_ms);
 	for (i = 0; i < engine.nr; i++) {
 		struct slot *slot = &engine.slots[i];
 		struct policy_memory *m = &engine.memory[i];
 
-		if (!slot->guest.used || guest_absent(&slot->guest) != WHY_NONE ||
-		    !slot->guest.has_device || !m->target || m->target >= engine.guests[i].max)
+		if (!may_release(i))
 			continue;
-		m->target = engine.guests[i].max;
+		policy_moved(m, release_size(i), slot->guest.actual);
 		log_info("event=give guest=%s why=%s to=%" PRIu64, slot->guest.name,
 			 why_name(WHY_RELEASE), m->target);
 		guest_set_target(&slot->guest, m->target);

@@ -8,6 +8,7 @@
 #include "loop.h"
 #include "policy.h"
 #include "pressure.h"
+#include "state.h"
 
 /* A guest with what the daemon keeps about it. */
 struct slot {
@@ -17,11 +18,10 @@ struct slot {
 	bool adopted;			/* rule and saved state have been applied */
 	pid_t pid;			/* the QEMU that the policy's memory is about */
 	uint64_t pid_start;
-	/* the administrator's word */
-	bool enabled;
-	bool manual;
-	uint64_t request;
-	uint64_t hold_max;
+	struct saved_guest *saved;	/* once adopted; the administrator's word is in it */
+	uint64_t request;		/* size to ask for in the next step, 0: none */
+	uint64_t reset_seq;		/* when its size was last asked for again */
+	bool ask_again;			/* the size that was set has to be asked for */
 	/* counters */
 	uint64_t takes, gives;
 	uint64_t taken_bytes, given_bytes;
@@ -42,12 +42,22 @@ struct engine {
 	struct level_state level;
 	struct pressure_sample sample;
 	bool dry_run;
-	bool suspended;			/* automatic work is off for all guests */
+	bool ending;			/* no more decisions */
+	struct saved_host said;		/* by the administrator, about all guests */
 	bool state_changed;
+	bool word_changed;		/* state_changed, and worth keeping over a reboot */
+	bool save_failed;
+	unsigned int unmanaged;		/* sockets there was no room for, at the last look */
+	bool crowded;			/* that there are such was logged */
+	bool look_again;		/* a slot has become free: tell all sockets once more */
+	int metrics_err;		/* -errno of the last attempt */
 	bool step_wanted;		/* do not wait for the tick */
 	uint64_t events[NR_LEVELS];	/* ever */
 	uint64_t injected[NR_LEVELS];	/* ever */
-	uint64_t no_donors;
+	uint64_t ignored[NR_LEVELS];	/* stalls that were not believed, ever */
+	uint64_t ignored_ms;		/* when that was last logged */
+	uint64_t no_donors;		/* in this span of pressure */
+	uint64_t no_donors_ever;
 	uint64_t started_ms;
 	uint64_t metrics_ms;
 };
@@ -64,6 +74,10 @@ void engine_observe(uint64_t time_ms);
 void engine_plan(const enum level *level, struct policy_result *result, uint64_t time_ms);
 struct slot *engine_find(const char *name);
 bool engine_can_act(void);
+const struct word *engine_word(const struct slot *slot);
+void engine_word_changed(void);
+void engine_set_size(struct slot *slot, uint64_t size, uint64_t time_ms);
+void engine_save(void);
 void engine_rules_changed(void);
 void engine_release(uint64_t time_ms);
 void engine_close(void);

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "guest_qmp.h"
@@ -24,6 +25,24 @@
 #define BACKOFF_MAX_MS 30000
 #define REFRESH_MS 30000
 #define REFRESH_SOON_MS 2000
+#define PROCESS_MS 15000
+#define FLOOD_BYTES (256 * 1024)	/* between two ticks */
+
+/* Whether others than root and the daemon can make sockets beside this one. */
+static bool is_open_place(const char *path)
+{
+	char dir[GUEST_PATH_MAX];
+	struct stat st;
+	char *slash;
+
+	copy_string(dir, sizeof(dir), path);
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return true;
+	*slash = '\0';
+	return stat(*dir ? dir : "/", &st) || (st.st_uid && st.st_uid != geteuid()) ||
+	       st.st_mode & (S_IWGRP | S_IWOTH);
+}
 
 /**
  * guest_init - fill a slot
@@ -40,6 +59,9 @@ void guest_init(struct guest *guest, const char *path, bool found)
 	guest->in_flight = -1;
 	guest->interval_s = 1;
 	copy_string(guest->path, sizeof(guest->path), path);
+	copy_string(guest->shown, sizeof(guest->shown), path);
+	clean_text(guest->shown);
+	guest->open_place = found && is_open_place(path);
 }
 
 /**
@@ -78,6 +100,12 @@ static void forget_session(struct guest *guest)
 	guest->stats_ms = 0;
 	guest->stats_update = 0;
 	guest->ram = 0;
+	guest->base = 0;
+	guest->plugged = 0;
+	guest->devices_known = false;
+	guest->dimms = 0;
+	guest->beside = 0;
+	guest->risen = 0;
 	guest->actual_high = 0;
 	guest->assigned = false;
 	guest->page_size = 0;
@@ -98,12 +126,15 @@ void guest_start(struct guest *guest, uint64_t time_ms)
 	uint64_t start = proc_start_time(pid);
 
 	forget_session(guest);
-	if (pid != guest->pid || start != guest->pid_start) {
+	if (pid != guest->peer || start != guest->peer_start) {
 		guest->probed = false;
 		guest->disks_refused = false;
 	}
+	guest->peer = pid;
+	guest->peer_start = start;
 	guest->pid = pid;
 	guest->pid_start = start;
+	guest->launcher = false;
 	guest_enter(guest, GUEST_GREETING, time_ms);
 }
 
@@ -116,7 +147,7 @@ void guest_start(struct guest *guest, uint64_t time_ms)
  */
 int guest_connect(struct guest *guest, uint64_t time_ms)
 {
-	int err = qmp_open(&guest->qmp, guest->path);
+	int err = qmp_open(&guest->qmp, guest->path, !guest->found);
 
 	if (err) {
 		guest_fail(guest, err, time_ms);
@@ -151,40 +182,53 @@ void guest_fail(struct guest *guest, int err, uint64_t time_ms)
 	/* A socket that is being made refuses once or twice: that is no news. */
 	if (lost || (guest->no_greeting && first) || guest->backoff_ms == 4 * BACKOFF_MIN_MS)
 		log_warn("event=disconnected guest=%s socket=%s reason=\"%s\" retry_ms=%" PRIu64,
-			 guest->name[0] ? guest->name : "-", guest->path,
+			 guest->name[0] ? guest->name : "-", guest->shown,
 			 guest->no_greeting ? "no greeting, is there another client?" :
 			 strerror(-err), guest->backoff_ms);
 	forget_session(guest);
 	guest_enter(guest, GUEST_OFF, time_ms);
 }
 
+/*
+ * The name is what QEMU says, but not where anybody may make a socket: there it
+ * could be another guest's, with that one's limits and band. A file's name is
+ * taken once only.
+ */
+static void choose_name(struct guest *guest)
+{
+	char base[GUEST_PATH_MAX];
+	const char *slash;
+	char *dot;
+
+	if (!guest->open_place && guest->name[0])
+		return;
+	if (!guest->open_place && guest->uuid[0]) {
+		guest_set_name(guest, guest->uuid);
+		return;
+	}
+	slash = strrchr(guest->path, '/');
+	copy_string(base, sizeof(base), slash ? slash + 1 : guest->path);
+	dot = strrchr(base, '.');
+	if (dot && dot != base)
+		*dot = '\0';
+	guest_set_name(guest, base);
+}
+
 /* The first answers are complete: the guest has a name and can be managed. */
 static void finish_probe(struct guest *guest, uint64_t time_ms)
 {
-	char base[GUEST_PATH_MAX];
-	char *dot;
-
-	if (!guest->name[0] && guest->uuid[0])
-		guest_set_name(guest, guest->uuid);
-	if (!guest->name[0]) {
-		const char *slash = strrchr(guest->path, '/');
-
-		copy_string(base, sizeof(base), slash ? slash + 1 : guest->path);
-		dot = strrchr(base, '.');
-		if (dot && dot != base)
-			*dot = '\0';
-		guest_set_name(guest, base);
-	}
+	choose_name(guest);
 	guest->probed = true;
 	guest->backoff_ms = 0;
 	guest->last_error = 0;
 	guest->no_greeting = false;
 	guest->poll_ms = time_ms;
 	guest->refresh_ms = time_ms + REFRESH_SOON_MS;
+	guest->process_ms = 0;
 	guest_enter(guest, GUEST_READY, time_ms);
 	log_info("event=connected guest=%s socket=%s pid=%d ram=%" PRIu64 " actual=%" PRIu64
 		 " device=%s driver=%s reporting=%s/%s deflate_on_oom=%s/%s state=%s",
-		 guest->name, guest->path, (int)guest->pid, guest->ram, guest->actual,
+		 guest->name, guest->shown, (int)guest->pid, guest->ram, guest->actual,
 		 guest->has_device ? guest->device : "none", guest->driver_ok ? "yes" : "no",
 		 guest->offers_reporting ? "offered" : "not-offered",
 		 guest->has_reporting ? "negotiated" : "not-negotiated",
@@ -269,10 +313,25 @@ int guest_input(struct guest *guest, uint64_t time_ms)
 	return qmp_receive(&guest->qmp, on_message, &input);
 }
 
-static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_t time_ms)
+/*
+ * What QEMU costs the host. The kernel takes longer to tell than QEMU does to
+ * answer, so that it is not asked each time while nothing goes on.
+ */
+static void look_at_process(struct guest *guest, uint64_t time_ms)
 {
 	struct proc_memory memory;
 
+	guest->process_ms = time_ms + PROCESS_MS;
+	if (!guest->launcher && !proc_memory(guest->pid, guest->pid_start, &memory)) {
+		guest->rss = memory.anon + memory.shmem;
+		guest->locked = memory.locked;
+	} else {
+		guest->rss = UNSET;
+	}
+}
+
+static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_t time_ms)
+{
 	guest->interval_s = brisk ? 1 : max_u64(idle_s, 1);
 	if (guest->has_device && guest->interval_s != guest->interval_set_s) {
 		guest->wants |= WANT(CMD_INTERVAL);
@@ -281,22 +340,21 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
 	if (time_ms >= guest->poll_ms) {
 		guest->poll_ms = time_ms + guest->interval_s * 1000;
 		if (guest->has_device)
-			guest->wants |= WANT(CMD_QUERY_BALLOON) | WANT(CMD_STATS);
+			guest->wants |= WANT(CMD_STATS);
+		/* QEMU tells of changes by an event; asking is for those that get lost. */
+		if (guest->has_device && (brisk || time_ms >= guest->process_ms))
+			guest->wants |= WANT(CMD_QUERY_BALLOON);
 		if (guest->watch_disks && !guest->disks_refused)
 			guest->wants |= WANT(CMD_DISKS);
 		if (brisk)
 			guest->wants |= WANT(CMD_MIGRATE);
-		if (!proc_memory(guest->pid, guest->pid_start, &memory)) {
-			guest->rss = memory.anon + memory.shmem;
-			guest->locked = memory.locked;
-		} else {
-			guest->rss = UNSET;
-		}
+		if (brisk || time_ms >= guest->process_ms)
+			look_at_process(guest, time_ms);
 	}
 	if (time_ms >= guest->refresh_ms) {
 		guest->refresh_ms = time_ms + (guest->driver_ok ? REFRESH_MS : REFRESH_SOON_MS);
 		guest->wants |= WANT(CMD_STATUS) | WANT(CMD_SIZE) | WANT(CMD_DEVICES) |
-				WANT(CMD_MIGRATE);
+				WANT(CMD_MEMORY_DEVICES) | WANT(CMD_MIGRATE);
 		/* Statistics have stopped: somebody may have stopped the polling. */
 		if (guest->driver_ok && guest->interval_set_s &&
 		    (!guest->stats_ms || time_ms - guest->stats_ms > 3000 * guest->interval_set_s))
@@ -319,6 +377,7 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
  */
 int guest_tick(struct guest *guest, bool brisk, uint64_t idle_s, uint64_t time_ms)
 {
+	guest->received_before = guest->qmp.received;
 	switch (guest->phase) {
 	case GUEST_OFF:
 		return 0;
@@ -349,6 +408,28 @@ void guest_set_target(struct guest *guest, uint64_t target)
 {
 	guest->target = target;
 	guest->wants |= WANT(CMD_BALLOON);
+}
+
+/**
+ * guest_uuid - UUID that a guest is known by
+ * @guest: the guest
+ *
+ * Return: its UUID, or "" if it has none or could claim any.
+ */
+const char *guest_uuid(const struct guest *guest)
+{
+	return guest->open_place ? "" : guest->uuid;
+}
+
+/**
+ * guest_floods - whether QEMU has sent more than it should since the last tick
+ * @guest: the guest
+ *
+ * Return: true if it is not to be read from until the next.
+ */
+bool guest_floods(const struct guest *guest)
+{
+	return guest->qmp.received - guest->received_before > FLOOD_BYTES;
 }
 
 /**

@@ -6,7 +6,7 @@
 #include "policy.h"
 #include "qmp.h"
 
-#define GUEST_PATH_MAX 108	/* as long as the address of a unix socket */
+#define GUEST_PATH_MAX 512
 #define GUEST_NAME_MAX 64
 
 enum guest_phase {
@@ -25,6 +25,8 @@ enum guest_command {
 	CMD_NAME,
 	CMD_UUID,
 	CMD_SIZE,
+	CMD_MEMORY_DEVICES,
+	CMD_CPUS,
 	CMD_DEVICES,
 	CMD_DEVICES_ANON,
 	CMD_RAMBLOCK,
@@ -42,7 +44,9 @@ enum guest_command {
 struct guest {
 	bool used;
 	char path[GUEST_PATH_MAX];
+	char shown[GUEST_PATH_MAX];	/* the same, fit for logs and terminals */
 	bool found;			/* in a directory, not named in the configuration */
+	bool open_place;		/* others may make sockets there: names are the files' */
 	struct qmp qmp;
 	enum guest_phase phase;
 	bool probed;			/* identity is known */
@@ -58,7 +62,11 @@ struct guest {
 	uint64_t in_flight_id;
 	uint64_t in_flight_ms;
 	uint64_t errors;		/* error replies and broken sessions */
+	char error[120];		/* of QEMU's last error reply */
+	bool refused;			/* QEMU did not take the last target */
+	uint64_t received_before;	/* bytes, up to the last tick */
 	uint64_t poll_ms;		/* next ordinary poll */
+	uint64_t process_ms;		/* next look at QEMU's process while nothing goes on */
 	uint64_t refresh_ms;		/* next look at things that seldom change */
 	uint64_t target;		/* to be sent by CMD_BALLOON */
 	uint64_t sent_ms;		/* when QEMU had accepted the last target */
@@ -66,7 +74,10 @@ struct guest {
 	/* identity */
 	char name[GUEST_NAME_MAX];	/* never empty once probed */
 	char uuid[40];
+	pid_t peer;			/* who made the socket, 0: unknown */
+	uint64_t peer_start;
 	pid_t pid;			/* of QEMU, 0: unknown */
+	bool launcher;			/* the process is too small to be QEMU */
 	uint64_t pid_start;		/* its start time, tells reused ids apart */
 
 	/* facts */
@@ -80,8 +91,14 @@ struct guest {
 	bool migrating;
 	bool assigned;
 	char run_state[24];
-	uint64_t ram;
-	uint64_t actual;
+	uint64_t base;			/* memory at boot, bytes */
+	uint64_t plugged;		/* since then, as QEMU's summary has it */
+	bool devices_known;		/* the next two are */
+	uint64_t dimms;			/* of it, that the balloon can reach */
+	uint64_t beside;		/* of it, that it cannot: virtio-mem */
+	uint64_t ram;			/* all of it, but what is no memory (NVDIMM) */
+	uint64_t actual;		/* the same without the balloon */
+	uint64_t risen;			/* as QEMU says, until RAM is known anew, 0: none */
 	uint64_t actual_high;		/* largest since the latest statistics came */
 	uint64_t stats_actual;		/* actual that the latest statistics are about */
 	uint64_t page_size;		/* of the memory behind the guest, 0: unknown */
@@ -119,6 +136,8 @@ int guest_work(struct guest *guest, uint64_t time_ms);
 int guest_tick(struct guest *guest, bool brisk, uint64_t idle_s, uint64_t time_ms);
 void guest_set_target(struct guest *guest, uint64_t target);
 void guest_observe(const struct guest *guest, struct policy_guest *out, uint64_t time_ms);
+const char *guest_uuid(const struct guest *guest);
+bool guest_floods(const struct guest *guest);
 enum why guest_absent(const struct guest *guest);
 
 #endif

@@ -14,7 +14,10 @@
 #include <time.h>
 
 #include "log.h"
+#include "proc.h"
 
+#define RISE_BYTES (64 * MIB)	/* less is no DIMM */
+#define RESET_LOG_MS 1000
 #define SANE_RAM_MAX ((uint64_t)1 << 56)
 
 /**
@@ -25,21 +28,18 @@
  */
 void guest_set_name(struct guest *guest, const char *name)
 {
-	size_t i;
-
 	copy_string(guest->name, sizeof(guest->name), name);
-	for (i = 0; guest->name[i]; i++) {
-		char c = guest->name[i];
-
-		if (c <= ' ' || c > '~' || strchr("\"\\=%{}", c))
-			guest->name[i] = '_';
-	}
+	clean_text(guest->name);
 }
 
 static bool set_device(struct guest *guest, const char *path)
 {
-	if (strchr(path, '"') || strchr(path, '\\'))
-		return false;
+	const char *p;
+
+	/* It goes into commands and logs as it is. */
+	for (p = path; *p; p++)
+		if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
+			return false;
 	if (!copy_string(guest->device, sizeof(guest->device), path)) {
 		guest->device[0] = '\0';
 		return false;
@@ -52,6 +52,7 @@ static void done_capabilities(struct guest *guest, struct json_object *ret, uint
 {
 	(void)ret;
 	guest->wants = WANT(CMD_NAME) | WANT(CMD_UUID) | WANT(CMD_STATUS) | WANT(CMD_SIZE) |
+		       WANT(CMD_MEMORY_DEVICES) | WANT(CMD_CPUS) |
 		       WANT(CMD_DEVICES) | WANT(CMD_DEVICES_ANON) | WANT(CMD_RAMBLOCK) |
 		       WANT(CMD_VIRTIO) | WANT(CMD_MIGRATE);
 	guest_enter(guest, GUEST_PROBING, time_ms);
@@ -60,19 +61,43 @@ static void done_capabilities(struct guest *guest, struct json_object *ret, uint
 static void done_balloon(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
 	(void)ret;
+	guest->refused = false;
 	guest->sent_ms = time_ms;
 	guest->wants |= WANT(CMD_QUERY_BALLOON);
 }
 
 /* QEMU works it out as RAM less what the guest wrote: it may come out as anything. */
+static void apply_actual(struct guest *guest, uint64_t actual)
+{
+	actual = add_cap(actual, guest->beside);
+	guest->actual = guest->ram ? min_u64(actual, guest->ram) : actual;
+	guest->actual_high = max_u64(guest->actual_high, guest->actual);
+}
+
+/*
+ * A guest that has taken memory back and one that was plugged a DIMM look the
+ * same, and QEMU tells of the second by no event: look at its RAM first.
+ */
 static void set_actual(struct guest *guest, struct json_object *from)
 {
 	uint64_t actual;
 
 	if (!qmp_u64(from, "actual", &actual))
 		return;
-	guest->actual = guest->ram ? min_u64(actual, guest->ram) : actual;
-	guest->actual_high = max_u64(guest->actual_high, guest->actual);
+	guest->risen = 0;
+	if (guest->ram && add_cap(actual, guest->beside) > guest->actual + RISE_BYTES) {
+		guest->risen = max_u64(actual, 1);
+		guest->wants |= WANT(CMD_SIZE) | WANT(CMD_MEMORY_DEVICES);
+	} else {
+		apply_actual(guest, actual);
+	}
+}
+
+static void apply_risen(struct guest *guest)
+{
+	if (guest->risen)
+		apply_actual(guest, guest->risen);
+	guest->risen = 0;
 }
 
 static void done_query_balloon(struct guest *guest, struct json_object *ret, uint64_t time_ms)
@@ -89,6 +114,7 @@ static void done_status(struct guest *guest, struct json_object *ret, uint64_t t
 	if (!status || !qmp_bool(ret, "running", &guest->running))
 		return;
 	copy_string(guest->run_state, sizeof(guest->run_state), status);
+	clean_text(guest->run_state);
 	if (!strcmp(status, "inmigrate") || !strcmp(status, "postmigrate") ||
 	    !strcmp(status, "finish-migrate"))
 		guest->migrating = true;
@@ -118,6 +144,16 @@ static void done_uuid(struct guest *guest, struct json_object *ret, uint64_t tim
 	copy_string(guest->uuid, sizeof(guest->uuid), uuid);
 }
 
+/* What a balloon calls the guest's size has DIMMs in it and virtio-mem not. */
+static void set_ram(struct guest *guest, uint64_t beside)
+{
+	guest->actual = add_cap(sub_floor(guest->actual, guest->beside), beside);
+	guest->beside = beside;
+	guest->ram = guest->base + (guest->devices_known ? guest->dimms + beside :
+				    guest->plugged);
+	guest->actual = min_u64(guest->actual, guest->ram);
+}
+
 static void done_size(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
 	uint64_t base, plugged = 0;
@@ -127,8 +163,79 @@ static void done_size(struct guest *guest, struct json_object *ret, uint64_t tim
 		return;
 	if (qmp_u64(ret, "plugged-memory", &plugged) && plugged > SANE_RAM_MAX)
 		return;
-	guest->ram = base + plugged;
-	guest->actual = min_u64(guest->actual, guest->ram);
+	guest->base = base;
+	guest->plugged = plugged;
+	set_ram(guest, guest->beside);
+}
+
+static void done_memory_devices(struct guest *guest, struct json_object *ret, uint64_t time_ms)
+{
+	uint64_t size, dimms = 0, beside = 0;
+	size_t i, n;
+
+	(void)time_ms;
+	n = json_object_is_type(ret, json_type_array) ? json_object_array_length(ret) : 0;
+	for (i = 0; i < n; i++) {
+		struct json_object *item = json_object_array_get_idx(ret, i);
+		const char *type = qmp_string(item, "type");
+
+		if (!type || !qmp_u64(qmp_object(item, "data"), "size", &size) ||
+		    size > SANE_RAM_MAX)
+			continue;
+		if (!strcmp(type, "dimm"))
+			dimms = min_u64(dimms + size, SANE_RAM_MAX);
+		else if (!strcmp(type, "virtio-mem"))
+			beside = min_u64(beside + size, SANE_RAM_MAX);
+	}
+	guest->devices_known = json_object_is_type(ret, json_type_array);
+	guest->dimms = dimms;
+	set_ram(guest, beside);
+	apply_risen(guest);
+}
+
+static void failed_memory_devices(struct guest *guest)
+{
+	guest->devices_known = false;
+	apply_risen(guest);
+}
+
+static bool holds_guest(const struct guest *guest, pid_t pid, uint64_t start)
+{
+	struct proc_memory memory;
+
+	return !proc_memory(pid, start, &memory) && memory.mapped >= guest->ram;
+}
+
+/*
+ * The kernel names as the other end whoever has made the socket, which a launcher
+ * may have done for QEMU. Its address space does not hold the guest. QEMU tells
+ * the threads of its CPUs, and where it does not run in another PID namespace,
+ * they lead to its process.
+ */
+static void done_cpus(struct guest *guest, struct json_object *ret, uint64_t time_ms)
+{
+	uint64_t thread = 0, start;
+	pid_t pid;
+
+	(void)time_ms;
+	if (!guest->ram || holds_guest(guest, guest->pid, guest->pid_start))
+		return;
+	if (json_object_is_type(ret, json_type_array) && json_object_array_length(ret))
+		qmp_u64(json_object_array_get_idx(ret, 0), "thread-id", &thread);
+	pid = proc_of_thread((pid_t)min_u64(thread, INT32_MAX));
+	start = proc_start_time(pid);
+	guest->launcher = !holds_guest(guest, pid, start);
+	if (guest->launcher)
+		return;
+	log_info("event=process-found socket=%s pid=%d instead=%d", guest->shown, (int)pid,
+		 (int)guest->pid);
+	guest->pid = pid;
+	guest->pid_start = start;
+}
+
+static void failed_cpus(struct guest *guest)
+{
+	(void)guest;
 }
 
 /* Any device that pins guest memory, and the balloon where x-query-virtio is missing. */
@@ -347,6 +454,16 @@ static void failed_disks(struct guest *guest)
 	guest->disks_refused = true;
 }
 
+/* QEMU did not take the target: once, for it is asked for again. */
+static void failed_balloon(struct guest *guest)
+{
+	if (!guest->refused)
+		log_warn("event=target-refused guest=%s target=%" PRIu64 " reason=\"%s\"",
+			 guest->name, guest->target, guest->error);
+	guest->refused = true;
+	guest->errors++;
+}
+
 struct command {
 	const char *name;
 	void (*done)(struct guest *guest, struct json_object *ret, uint64_t time_ms);
@@ -355,12 +472,15 @@ struct command {
 
 static const struct command commands[NR_COMMANDS] = {
 	[CMD_CAPABILITIES] = { "qmp_capabilities", done_capabilities, NULL },
-	[CMD_BALLOON] = { "balloon", done_balloon, NULL },
+	[CMD_BALLOON] = { "balloon", done_balloon, failed_balloon },
 	[CMD_QUERY_BALLOON] = { "query-balloon", done_query_balloon, NULL },
 	[CMD_STATUS] = { "query-status", done_status, NULL },
 	[CMD_NAME] = { "query-name", done_name, NULL },
 	[CMD_UUID] = { "query-uuid", done_uuid, NULL },
 	[CMD_SIZE] = { "query-memory-size-summary", done_size, NULL },
+	[CMD_MEMORY_DEVICES] = { "query-memory-devices", done_memory_devices,
+				 failed_memory_devices },
+	[CMD_CPUS] = { "query-cpus-fast", done_cpus, failed_cpus },
 	[CMD_DEVICES] = { "qom-list", done_devices, NULL },
 	[CMD_DEVICES_ANON] = { "qom-list", done_devices_anon, NULL },
 	[CMD_RAMBLOCK] = { "human-monitor-command", done_ramblock, NULL },
@@ -380,7 +500,7 @@ static int write_arguments(const struct guest *guest, enum guest_command command
 	switch (command) {
 	case CMD_BALLOON:
 		return snprintf(buf, size, ",\"arguments\":{\"value\":%" PRIu64 "}",
-				guest->target);
+				max_u64(sub_floor(guest->target, guest->beside), MIB));
 	case CMD_DEVICES:
 		return snprintf(buf, size, ",\"arguments\":{\"path\":\"/machine/peripheral\"}");
 	case CMD_DEVICES_ANON:
@@ -459,13 +579,15 @@ void guest_event(struct guest *guest, const char *event, struct json_object *mes
 			guest->running = false;
 		guest->wants |= WANT(CMD_STATUS);
 	} else if (!strcmp(event, "RESET")) {
+		/* A guest may reset itself as often as it likes; the log is ours. */
+		if (!guest->reset_ms || time_ms - guest->reset_ms >= RESET_LOG_MS)
+			log_info("event=reset guest=%s", guest->name[0] ? guest->name : "-");
 		guest->reset_seq++;
 		guest->reset_ms = time_ms;
 		guest->driver_ok = false;
 		guest->stats_ms = 0;
 		memset(&guest->stats, 0xff, sizeof(guest->stats));
 		guest->refresh_ms = time_ms;
-		log_info("event=reset guest=%s", guest->name[0] ? guest->name : "-");
 	} else if (!strcmp(event, "MIGRATION")) {
 		status = qmp_string(data, "status");
 		if (status)
@@ -506,8 +628,9 @@ void guest_reply(struct guest *guest, struct json_object *message, uint64_t time
 		const char *desc = qmp_string(error, "desc");
 
 		guest->errors += command->failed == NULL;
-		log_debug("event=qmp-error guest=%s command=%s desc=\"%.120s\"", guest->name,
-			  command->name, desc ? desc : "");
+		copy_string(guest->error, sizeof(guest->error), desc ? desc : "");
+		log_debug("event=qmp-error guest=%s command=%s desc=\"%s\"", guest->name,
+			  command->name, guest->error);
 		if (command->failed)
 			command->failed(guest);
 	} else if (json_object_object_get_ex(message, "return", &ret)) {

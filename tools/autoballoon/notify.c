@@ -38,18 +38,3 @@ void notify(const char *message)
 	       (struct sockaddr *)&addr, len);
 	close(fd);
 }
-
-/**
- * notify_watchdog_ms - how often the service manager wants a sign of life
- *
- * Return: half of its time limit in milliseconds, or 0 if it wants none.
- */
-uint64_t notify_watchdog_ms(void)
-{
-	const char *usec = getenv("WATCHDOG_USEC");
-	uint64_t value;
-
-	if (!usec || parse_u64(usec, 1, UINT64_MAX, &value))
-		return 0;
-	return max_u64(value / 2000, 1);
-}

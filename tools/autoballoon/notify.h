@@ -6,6 +6,5 @@
 #include <stdint.h>
 
 void notify(const char *message);
-uint64_t notify_watchdog_ms(void);
 
 #endif

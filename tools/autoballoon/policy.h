@@ -15,8 +15,9 @@
 #include "util.h"
 #include "why.h"
 
-#define POLICY_MAX_GUESTS 256
-#define POLICY_CHANGES 6	/* size changes remembered per guest */
+#define POLICY_MAX_GUESTS 1024
+#define POLICY_CHANGES 60	/* size changes remembered per guest */
+#define POLICY_BRISK_MS 1000	/* between statistics while anything goes on */
 
 /* A target closer to the guest's size than this counts as reached. */
 #define POLICY_TOLERANCE (512 * KIB)
@@ -103,6 +104,9 @@ struct policy_guest {
 /* What the policy remembers about one guest from step to step. */
 struct policy_memory {
 	uint64_t target;		/* last size asked for, 0: none yet */
+	uint64_t debt;			/* bytes taken from it and not given back */
+	uint64_t promised;		/* bytes given to it that it has not used yet */
+	uint64_t ram;			/* the guest's, when it was last looked at */
 	uint64_t lowest;		/* smallest actual since then */
 	uint64_t last_actual;
 	bool settled;			/* actual has reached target since it was set */
@@ -121,6 +125,7 @@ struct policy_memory {
 	uint64_t seq_ms;
 	struct policy_stats before;
 	uint64_t fault_rate;		/* a second */
+	uint64_t usual_faults;		/* a second, while nothing was taken from it */
 	uint64_t swap_rate;		/* bytes a second */
 	bool oom;			/* kills or stalls since the statistics before */
 	bool fresh;			/* statistics are new in this step */
@@ -189,6 +194,7 @@ struct policy_result {
 };
 
 void policy_defaults(struct policy_config *config);
+void policy_moved(struct policy_memory *memory, uint64_t target, uint64_t actual);
 void policy_step(const struct policy_config *config, const struct policy_host *host,
 		 const struct policy_guest *guests, struct policy_memory *memory,
 		 unsigned int nr, struct policy_result *result);

@@ -77,6 +77,23 @@ enum level floor_level(uint64_t left, uint64_t whole, const struct amount *floor
 	return (enum level)level;
 }
 
+/**
+ * pressure_believed - whether a stall speaks of the host's own shortage
+ * @headroom: bytes left until the limit, or UNSET
+ * @headroom_low: the floor of LOW
+ * @own_group: the stall is of the watched cgroup alone
+ *
+ * The host's PSI counts every task that reclaims for the limit of some container.
+ * While twice the low floor is left, guests' memory would not help it.  Without
+ * such a floor there is nothing to go by.
+ *
+ * Return: false if the sign is to be ignored.
+ */
+bool pressure_believed(uint64_t headroom, uint64_t headroom_low, bool own_group)
+{
+	return own_group || headroom == UNSET || !headroom_low || headroom / 2 < headroom_low;
+}
+
 static void disarm(struct source *source)
 {
 	int fd = source->fd;
@@ -367,23 +384,41 @@ static void apply_floor(struct pressure_sample *sample, uint64_t left, uint64_t 
 }
 
 /**
+ * meminfo_parse - the memory of a host that floors are shares of
+ * @text: contents of /proc/meminfo
+ * @available: set to what is available, bytes
+ * @total: set to all of it but pools of huge pages, bytes: what is in a pool is
+ *         in MemTotal, but can be neither available nor freed by guests
+ *
+ * Return: false if the text does not tell.
+ */
+bool meminfo_parse(const char *text, uint64_t *available, uint64_t *total)
+{
+	uint64_t pools = 0;
+
+	if (text_field_u64(text, "MemTotal:", total) ||
+	    text_field_u64(text, "MemAvailable:", available))
+		return false;
+	text_field_u64(text, "Hugetlb:", &pools);
+	*total = sub_floor(*total, pools) * KIB;
+	*available *= KIB;
+	return true;
+}
+
+/**
  * pressure_sample - look at the floors
  * @sample: where the result goes
  */
 void pressure_sample(struct pressure_sample *sample)
 {
-	char text[1024];
+	char text[8192];
 
 	memset(sample, 0, sizeof(*sample));
 	sample->headroom = UNSET;
 	if (read_text("/proc/meminfo", text, sizeof(text)) > 0 &&
-	    !text_field_u64(text, "MemTotal:", &sample->total) &&
-	    !text_field_u64(text, "MemAvailable:", &sample->available)) {
-		sample->total *= KIB;
-		sample->available *= KIB;
+	    meminfo_parse(text, &sample->available, &sample->total))
 		apply_floor(sample, sample->available, sample->total, cfg->available,
 			    "available");
-	}
 	sample_cgroup(sample);
 	if (sample->usage != UNSET && sample->limit != UNSET)
 		apply_floor(sample, sub_floor(sample->limit, sample->usage), sample->limit,

@@ -9,7 +9,7 @@
 typedef void (*pressure_fn)(enum level level, const char *source);
 
 struct pressure_sample {
-	uint64_t available, total;		/* of the host, bytes */
+	uint64_t available, total;		/* of the host without huge pages' pools, bytes */
 	uint64_t usage, limit;			/* of the cgroup, UNSET: none */
 	uint64_t headroom, headroom_low;	/* the scarcer of both, and what to keep */
 	enum level level;			/* that the floors speak of */
@@ -26,6 +26,8 @@ struct token_bucket {
 unsigned int token_take(struct token_bucket *bucket, unsigned int wanted,
 			unsigned int per_minute, unsigned int burst, uint64_t time_ms);
 enum level floor_level(uint64_t left, uint64_t whole, const struct amount *floors);
+bool meminfo_parse(const char *text, uint64_t *available, uint64_t *total);
+bool pressure_believed(uint64_t headroom, uint64_t headroom_low, bool own_group);
 int pressure_open(const struct config *config, pressure_fn fn);
 void pressure_tick(void);
 void pressure_sample(struct pressure_sample *sample);

@@ -5,7 +5,6 @@
  */
 #include "proc.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -60,60 +59,32 @@ int proc_memory(pid_t pid, uint64_t start, struct proc_memory *memory)
 		return (int)n;
 	if (text_field_u64(text, "RssAnon:", &memory->anon) ||
 	    text_field_u64(text, "RssShmem:", &memory->shmem) ||
-	    text_field_u64(text, "VmLck:", &memory->locked))
+	    text_field_u64(text, "VmLck:", &memory->locked) ||
+	    text_field_u64(text, "VmSize:", &memory->mapped))
 		return -ENOENT;
 	text_field_u64(text, "VmPin:", &pinned);
+	memory->mapped *= KIB;
 	memory->anon *= KIB;
 	memory->shmem *= KIB;
 	memory->locked = max_u64(memory->locked, pinned) * KIB;
 	return 0;
 }
 
-static bool lists_pid(const char *dir, pid_t pid, unsigned int depth)
-{
-	char path[PATH_MAX], line[32];
-	struct dirent *entry;
-	bool found = false;
-	FILE *file;
-	DIR *d;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/cgroup.procs", dir) >= sizeof(path))
-		return false;
-	file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = strtol(line, NULL, 10) == pid;
-	if (file)
-		fclose(file);
-	d = !found && depth ? opendir(dir) : NULL;
-	while (d && !found && (entry = readdir(d))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) <
-		    sizeof(path))
-			found = lists_pid(path, pid, depth - 1);
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
 /**
- * proc_in_cgroup - whether a process is in a cgroup or below it
- * @pid: the process
- * @dirs: directories of the cgroup, one for each hierarchy it is known in
- * @nr: how many
+ * proc_of_thread - the process that a thread belongs to
+ * @thread: its id, as seen from here
  *
- * The directories are searched instead of reading /proc/PID/cgroup: that works
- * in cgroup namespaces too, where the names there are relative.
- *
- * Return: whether one of the directories holds the process.
+ * Return: the process, or 0.
  */
-bool proc_in_cgroup(pid_t pid, const char *const *dirs, unsigned int nr)
+pid_t proc_of_thread(pid_t thread)
 {
-	unsigned int i;
+	char path[64], text[4096];
+	uint64_t pid = 0;
 
-	for (i = 0; pid > 0 && i < nr; i++)
-		if (lists_pid(dirs[i], pid, 4))
-			return true;
-	return false;
+	if (thread <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)thread);
+	if (read_text(path, text, sizeof(text)) < 0 || text_field_u64(text, "Tgid:", &pid))
+		return 0;
+	return (pid_t)min_u64(pid, INT_MAX);
 }

@@ -10,6 +10,8 @@
 #include "qmp.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -75,28 +77,49 @@ int qmp_adopt(struct qmp *qmp, int fd)
 	return 0;
 }
 
+/*
+ * An address holds 107 characters; what is longer is named by a descriptor. So
+ * is what must not be a link: it cannot become one between looking and connecting.
+ */
+static int connect_to(int fd, const char *path, bool follow)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int place, err = 0;
+
+	if (!follow || !copy_string(addr.sun_path, sizeof(addr.sun_path), path)) {
+		place = open(path, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+		if (place < 0)
+			return -errno;
+		snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", place);
+	} else {
+		place = -1;
+	}
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		err = -errno;
+	if (place >= 0)
+		close(place);
+	return err;
+}
+
 /**
  * qmp_open - connect to QEMU's socket
  * @qmp: a closed session
  * @path: the socket's path
+ * @follow: whether it may be a link
  *
  * QEMU serves one client per socket: a second one is connected but gets no
  * greeting until the first has gone.
  *
  * Return: 0, or -errno.
  */
-int qmp_open(struct qmp *qmp, const char *path)
+int qmp_open(struct qmp *qmp, const char *path, bool follow)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd, err = 0;
+	int fd, err;
 
-	if (!copy_string(addr.sun_path, sizeof(addr.sun_path), path))
-		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		err = -errno;
+	err = connect_to(fd, path, follow);
 	if (!err)
 		err = qmp_adopt(qmp, fd);
 	if (err)
@@ -214,6 +237,7 @@ int qmp_receive(struct qmp *qmp, qmp_message_fn fn, void *arg)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (!n)
 		return -EPIPE;
+	qmp->received += (uint64_t)n;
 	return qmp_feed(qmp, buf, (size_t)n, fn, arg);
 }
 

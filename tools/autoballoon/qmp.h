@@ -18,13 +18,14 @@ struct qmp {
 	size_t pending;			/* bytes of the message that is not complete */
 	char out[1024];			/* what the socket did not take yet */
 	size_t out_len;
+	uint64_t received;		/* bytes, ever */
 };
 
 /* Called for each message. Returns 0, or -errno to end the session. */
 typedef int (*qmp_message_fn)(void *data, struct json_object *message);
 
 void qmp_init(struct qmp *qmp);
-int qmp_open(struct qmp *qmp, const char *path);
+int qmp_open(struct qmp *qmp, const char *path, bool follow);
 int qmp_adopt(struct qmp *qmp, int fd);
 void qmp_close(struct qmp *qmp);
 pid_t qmp_peer_pid(const struct qmp *qmp);

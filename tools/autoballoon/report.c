@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The daemon's state as JSON: status, plan and doctor. */
+/* The daemon's state as JSON: status and plan. */
 #include "report.h"
 
-#include "doctor.h"
 #include "engine.h"
 
 static void report_host(struct textbuf *tb)
@@ -15,8 +14,9 @@ static void report_host(struct textbuf *tb)
 	out_u64(tb, "level_for_ms", engine.level.since_ms ?
 		sub_floor(now, engine.level.since_ms) : sub_floor(now, engine.started_ms));
 	out_bool(tb, "dry_run", engine.dry_run);
-	out_bool(tb, "suspended", engine.suspended);
+	out_bool(tb, "suspended", engine.said.suspended);
 	out_string(tb, "amounts", engine.config.amounts);
+	out_u64(tb, "guests_without_room", engine.unmanaged);
 	out_u64(tb, "uptime_ms", sub_floor(now, engine.started_ms));
 	out_open(tb, "host", '{');
 	out_u64(tb, "total", s->total);
@@ -35,6 +35,18 @@ static void report_host(struct textbuf *tb)
 	out_close(tb, '}');
 }
 
+static void report_word(struct textbuf *tb, const struct word *word)
+{
+	static const char *const names[] = { "configured", "on", "off" };
+
+	out_bool(tb, "manual", word->set != 0);
+	out_string(tb, "said_automatic", names[word->automatic]);
+	out_u64(tb, "set", word->set ? word->set : UNSET);
+	out_u64(tb, "hold", word->hold ? word->hold : UNSET);
+	out_u64(tb, "said_min", word->min ? word->min : UNSET);
+	out_u64(tb, "said_max", word->max ? word->max : UNSET);
+}
+
 static void report_guest(struct textbuf *tb, unsigned int i)
 {
 	const struct policy_verdict *v = &engine.result.verdict[i];
@@ -45,7 +57,7 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	bool stats = v->stats_usable;
 
 	out_open(tb, NULL, '{');
-	out_string(tb, "name", g->name[0] ? g->name : g->path);
+	out_string(tb, "name", g->name[0] ? g->name : g->shown);
 	out_string(tb, "uuid", g->uuid);
 	out_string(tb, "socket", g->path);
 	out_u64(tb, "pid", g->pid > 0 ? (uint64_t)g->pid : UNSET);
@@ -60,7 +72,11 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	out_u64(tb, "ram", g->ram);
 	out_u64(tb, "actual", g->actual);
 	out_u64(tb, "target", m->target ? m->target : UNSET);
-	out_bool(tb, "settled", m->settled);
+	out_u64(tb, "debt", m->debt);
+	/* The policy does not follow a guest that is disabled. */
+	out_bool(tb, "settled", m->settled ||
+		 (m->target && sub_floor(max_u64(g->actual, m->target),
+					 min_u64(g->actual, m->target)) <= POLICY_TOLERANCE));
 	out_bool(tb, "stuck", m->stuck);
 	out_u64(tb, "min", v->low);
 	out_u64(tb, "max", v->high);
@@ -75,8 +91,7 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	out_u64(tb, "disk_reads", g->disk_reads);
 	out_u64(tb, "stats_age_ms", o->stats_age_ms);
 	out_bool(tb, "enabled", o->enabled);
-	out_bool(tb, "manual", slot->manual);
-	out_u64(tb, "hold", slot->hold_max ? slot->hold_max : UNSET);
+	report_word(tb, engine_word(slot));
 	out_string(tb, "why", why_name(v->why));
 	out_string(tb, "text", why_text(v->why));
 	out_string(tb, "need_sign", why_name(v->hurt));
@@ -93,6 +108,7 @@ static void report_guest(struct textbuf *tb, unsigned int i)
  */
 void report_status(struct textbuf *tb)
 {
+	const struct saved_guest *saved = NULL;
 	unsigned int i;
 
 	engine_observe(now_ms());
@@ -101,6 +117,16 @@ void report_status(struct textbuf *tb)
 	for (i = 0; i < engine.nr; i++)
 		if (engine.slots[i].guest.used)
 			report_guest(tb, i);
+	out_close(tb, ']');
+	/* Guests that are not there, with what was said about them. */
+	out_open(tb, "absent", '[');
+	while ((saved = state_next_absent(saved))) {
+		out_open(tb, NULL, '{');
+		out_string(tb, "name", saved->name);
+		out_string(tb, "uuid", saved->uuid);
+		report_word(tb, &saved->word);
+		out_close(tb, '}');
+	}
 	out_close(tb, ']');
 }
 
@@ -136,99 +162,6 @@ void report_plan(struct textbuf *tb, const enum level *level)
 		out_string(tb, "why", why_name(v->why));
 		out_string(tb, "text", why_text(v->why));
 		out_close(tb, '}');
-	}
-	out_close(tb, ']');
-}
-
-static void report_finding(struct textbuf *tb, const char *guest, const struct finding *f)
-{
-	static const char *const severities[] = { "ok", "note", "problem" };
-
-	out_open(tb, NULL, '{');
-	out_string(tb, "guest", guest);
-	out_string(tb, "severity", severities[f->severity]);
-	out_string(tb, "what", f->what);
-	out_string(tb, "text", f->text);
-	out_close(tb, '}');
-}
-
-static void doctor_host(struct textbuf *tb)
-{
-	struct finding f = { SEVERITY_PROBLEM, "psi-missing", NULL };
-	bool armed = pressure_armed(LEVEL_LOW) || pressure_armed(LEVEL_MEDIUM) ||
-		     pressure_armed(LEVEL_CRITICAL);
-	bool guests = false;
-	unsigned int i;
-
-	if (engine.config.source == SOURCE_NONE) {
-		f = (struct finding){ SEVERITY_NOTE, "no-source", "No source of pressure events is "
-				      "configured: only floors and inject." };
-		report_finding(tb, "", &f);
-	} else if (!armed) {
-		f.text = pressure_problem() ? pressure_problem() : "No trigger is armed.";
-		report_finding(tb, "", &f);
-	}
-	if (engine.sample.some_us == UNSET && engine.config.source == SOURCE_PSI) {
-		f = (struct finding){ SEVERITY_PROBLEM, "psi-unreadable", "The PSI file cannot be "
-				      "read: is the kernel booted with psi=1?" };
-		report_finding(tb, "", &f);
-	}
-	if ((engine.config.cgroup[0] || engine.config.cgroup_memory[0]) &&
-	    engine.sample.usage == UNSET) {
-		f = (struct finding){ SEVERITY_PROBLEM, "cgroup-memory-missing", "The cgroup has no "
-				      "memory.current and no memory.usage_in_bytes: its headroom "
-				      "is not known. Enable the memory controller for it, or set "
-				      "cgroup-memory where that belongs to cgroup v1." };
-		report_finding(tb, "", &f);
-	} else if (engine.sample.usage != UNSET && engine.sample.limit == UNSET) {
-		f = (struct finding){ SEVERITY_NOTE, "cgroup-no-limit", "Neither the cgroup nor one "
-				      "above it has a limit: it has no floor of headroom." };
-		report_finding(tb, "", &f);
-	}
-	if (engine.dry_run) {
-		f = (struct finding){ SEVERITY_NOTE, "dry-run", "Dry run: nothing is sent." };
-		report_finding(tb, "", &f);
-	}
-	if (engine.suspended) {
-		f = (struct finding){ SEVERITY_NOTE, "suspended", "Disabled for all guests." };
-		report_finding(tb, "", &f);
-	}
-	for (i = 0; i < engine.nr; i++)
-		guests |= engine.slots[i].guest.used;
-	if (!guests) {
-		f = (struct finding){ SEVERITY_PROBLEM, "no-guests", "No QMP socket was found. Start "
-				      "QEMU with -qmp unix:DIRECTORY/NAME.qmp,server=on,wait=off." };
-		report_finding(tb, "", &f);
-	}
-}
-
-/**
- * report_doctor - why nothing happens
- * @tb: where to; inside an object
- */
-void report_doctor(struct textbuf *tb)
-{
-	struct finding findings[DOCTOR_MAX];
-	unsigned int i, k, n;
-
-	engine_observe(now_ms());
-	out_open(tb, "findings", '[');
-	doctor_host(tb);
-	for (i = 0; i < engine.nr; i++) {
-		const struct slot *slot = &engine.slots[i];
-		const char *name = slot->guest.name[0] ? slot->guest.name : slot->guest.path;
-
-		if (!slot->guest.used)
-			continue;
-		n = doctor_guest(&slot->guest, &engine.guests[i], &engine.result.verdict[i],
-				 findings);
-		if (!n) {
-			n = 1;
-			findings[0] = (struct finding){ SEVERITY_OK, "ready", "Nothing stands in "
-							"the way." };
-		}
-		for (k = 0; k < n; k++)
-			report_finding(tb, name, &findings[k]);
 	}
 	out_close(tb, ']');
 }

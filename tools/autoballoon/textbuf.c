@@ -57,6 +57,15 @@ void textbuf_printf(struct textbuf *tb, const char *fmt, ...)
 	tb->len += (size_t)n;
 }
 
+static bool put(struct textbuf *tb, char c)
+{
+	if (tb->size - tb->len < 2)
+		return false;
+	tb->data[tb->len++] = c;
+	tb->data[tb->len] = '\0';
+	return true;
+}
+
 /**
  * textbuf_quoted - append a text in double quotes with JSON's escapes
  * @tb: the text
@@ -67,16 +76,26 @@ void textbuf_printf(struct textbuf *tb, const char *fmt, ...)
  */
 void textbuf_quoted(struct textbuf *tb, const char *text)
 {
+	size_t len = tb->len;
+	bool fits = true;
+
 	textbuf_printf(tb, "\"");
-	for (; *text; text++) {
+	for (; *text && fits; text++) {
 		if (*text == '"' || *text == '\\')
-			textbuf_printf(tb, "\\%c", *text);
+			fits = put(tb, '\\') && put(tb, *text);
 		else if (*text == '\n')
-			textbuf_printf(tb, "\\n");
+			fits = put(tb, '\\') && put(tb, 'n');
 		else
-			textbuf_printf(tb, "%c", *text >= ' ' && *text <= '~' ? *text : '?');
+			fits = put(tb, *text >= ' ' && *text <= '~' ? *text : '?');
 	}
-	textbuf_printf(tb, "\"");
+	if (fits) {
+		textbuf_printf(tb, "\"");
+		return;
+	}
+	/* All of it or nothing. */
+	tb->len = len;
+	tb->data[len] = '\0';
+	tb->overflow = true;
 }
 
 static void out_key(struct textbuf *tb, const char *key)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -208,6 +209,23 @@ const char *format_size(char *buf, size_t size, uint64_t bytes)
 }
 
 /**
+ * big_buffer - memory that costs nothing until it is used
+ * @size: bytes
+ *
+ * The daemon's memory is locked, and what is mapped then is there at once, but
+ * not this: it is for answers that are large when there are many guests.
+ *
+ * Return: the buffer, for good, or NULL.
+ */
+char *big_buffer(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+/**
  * read_text - read the start of a small file
  * @path: its name
  * @buf: buffer; the text in it always ends with a NUL
@@ -262,6 +280,17 @@ int text_field_u64(const char *text, const char *key, uint64_t *value)
 		return 0;
 	}
 	return -ENOENT;
+}
+
+/**
+ * clean_text - make a text fit for logs, terminals and file formats
+ * @text: what is not plain in it becomes "_"
+ */
+void clean_text(char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text > '~' || strchr("\"\\=%{}", *text))
+			*text = '_';
 }
 
 /**

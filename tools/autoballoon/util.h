@@ -31,8 +31,10 @@ int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 int parse_bool(const char *text, bool *value);
 uint64_t amount_of(const struct amount *amount, uint64_t whole);
 const char *format_size(char *buf, size_t size, uint64_t bytes);
+char *big_buffer(size_t size);
 ssize_t read_text(const char *path, char *buf, size_t size);
 int text_field_u64(const char *text, const char *key, uint64_t *value);
+void clean_text(char *text);
 bool copy_string(char *dst, size_t size, const char *src);
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)

@@ -33,7 +33,7 @@ class Daemon:
         self.arguments = list(arguments)
         sections = {k: dict(v) for k, v in QUIET.items()} if quiet else {}
         sections.setdefault("daemon", {}).update({
-            "run-directory": self.directory, "control-socket": self.control,
+            "run-directory": self.directory, "state-directory": "", "control-socket": self.control,
             "socket-directories": self.sockets})
         for section, options in (settings or {}).items():
             sections.setdefault(section, {}).update(options)
@@ -43,6 +43,7 @@ class Daemon:
                 f.writelines(f"{key} = {value}\n" for key, value in options.items())
         self.speed = speed
         self.process = None
+        self.prefix = []        # a command that runs it
         self.log_path = os.path.join(self.directory, "log")
 
     def start(self):
@@ -50,7 +51,7 @@ class Daemon:
         with open(self.log_path, "a") as log:
             program = "autoballoond" if self.speed == 1 else "tests/autoballoond-fast"
             self.process = subprocess.Popen(
-                [os.path.join(BUILD, program), "-c", self.config, *self.arguments], stderr=log,
+                [*self.prefix, os.path.join(BUILD, program), "-c", self.config, *self.arguments], stderr=log,
                 env={**os.environ, "AUTOBALLOON_TEST_SPEED": str(self.speed)})
         self.wait(lambda: self.log().count("event=started") > starts, what="start")
         return self
@@ -100,7 +101,9 @@ class Daemon:
         return done
 
     def ask(self, *arguments):
-        return json.loads(self.ctl("--json", *arguments))
+        # The doctor's exit status says whether there is a problem.
+        done = self.ctl("--json", *arguments, check=arguments[0] != "doctor")
+        return json.loads(done.stdout if arguments[0] == "doctor" else done)
 
     def guest(self, name):
         for guest in self.ask("status")["guests"]:
@@ -116,7 +119,11 @@ class Daemon:
         self.wait(ready, timeout, f"statistics of {names}")
 
     def findings(self, name=""):
-        return {f["what"]: f for f in self.ask("doctor")["findings"] if f["guest"] == name}
+        done = self.ctl("--json", "doctor", check=False)
+        answer = json.loads(done.stdout)
+        problems = [f for f in answer["findings"] if f["severity"] == "problem"]
+        assert len(problems) == answer["problems"] and done.returncode == bool(problems)
+        return {f["what"]: f for f in answer["findings"] if f["guest"] == name}
 
     def cpu_seconds(self):
         with open(f"/proc/{self.process.pid}/schedstat") as f:

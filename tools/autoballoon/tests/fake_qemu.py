@@ -9,13 +9,21 @@ All of them live in one thread with one selector, so that a hundred cost little.
 """
 
 import json
+import mmap  # noqa: F401
 import os
+import resource
 import selectors
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 MIB = 1 << 20
+
+# QEMU's address space is larger than its guest's memory: what is not cannot be QEMU.
+BIG = "mmap.mmap(-1, 1 << 36, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=0)"
+address_space = eval(BIG)       # pylint: disable=eval-used
 UNSET = (1 << 64) - 1
 GREETING = {"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}},
                     "capabilities": ["oob"]}}
@@ -35,7 +43,7 @@ class Qemu:
 
     def __init__(self, fleet, name, path, ram=1024 * MIB, free=700 * MIB, available=800 * MIB,
                  caches=100 * MIB, reporting=False, driver=True, follow=True, greet=True,
-                 running=True, page_size="4 KiB", mangle=None, x_query=True):
+                 running=True, page_size="4 KiB", mangle=None, x_query=True, own_process=False, big=True):
         self.fleet, self.name, self.path = fleet, name, path
         self.ram = self.actual = ram
         self.reporting, self.driver, self.follow = reporting, driver, follow
@@ -44,6 +52,8 @@ class Qemu:
         self.interval = 0
         self.disk_reads = [5 * MIB, 7]  # bytes, for each disk
         self.devices = ["virtio-balloon-pci"]
+        self.memory_devices = []    # (type, bytes); "actual" has "dimm" in it, as in QEMU
+        self.thread = os.getpid()   # of its first CPU
         self.migration = None   # as query-migrate says
         self.uuid = "00000000-0000-0000-0000-000000000000"
         self.stats = {"stat-total-memory": ram - 44 * MIB, "stat-free-memory": free,
@@ -58,7 +68,29 @@ class Qemu:
         self._buffer = b""
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
-        self.listener.listen(4)
+        self.process = None
+        if own_process:
+            self._listen_elsewhere(BIG if big else "None")
+        else:
+            self.listener.listen(4)
+
+    def _listen_elsewhere(self, space):
+        """The kernel names who listens as the other end: a process of this guest's own."""
+        fd = self.listener.fileno()
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-c", f"import mmap, signal, socket\nspace = {space}\n"
+             f"socket.socket(fileno={fd}).listen(4)\nprint(flush=True)\nsignal.pause()"],
+            pass_fds=[fd], stdout=subprocess.PIPE)
+        self.process.stdout.read(1)
+
+    def end(self):
+        """QEMU ends; its socket stays, as after a crash."""
+        self.fleet.forget(self)
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
 
     # what a test looks at
     def wait(self, condition, timeout=10, what="condition"):
@@ -169,7 +201,11 @@ class Qemu:
             "query-status": lambda: {"status": "running" if self.running else "paused",
                                      "singlestep": False, "running": self.running},
             "query-balloon": lambda: {"actual": self.actual},
-            "query-memory-size-summary": lambda: {"base-memory": self.ram, "plugged-memory": 0},
+            "query-memory-size-summary": lambda: {
+                "base-memory": self.ram,
+                "plugged-memory": sum(size for _, size in self.memory_devices)},
+            "query-memory-devices": lambda: [{"type": kind, "data": {"id": "m", "size": size}}
+                                             for kind, size in self.memory_devices],
             "qom-list": lambda: [{"name": "type", "type": "string"},
                                  *({"name": f"b{i}", "type": f"child<{device}>"}
                                    for i, device in enumerate(self.devices))],
@@ -187,6 +223,7 @@ class Qemu:
                 "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready"]
                            if self.driver else []}},
             "x-query-virtio-queue-status": lambda: {"used-idx": 7},
+            "query-cpus-fast": lambda: [{"cpu-index": 0, "thread-id": self.thread}],
             "query-migrate": lambda: {"status": self.migration} if self.migration else {},
             "query-blockstats": lambda: [
                 {"device": f"drive{i}", "stats": {"rd_bytes": count, "wr_bytes": 7}}
@@ -197,10 +234,14 @@ class Qemu:
 
 class Fleet:
     def __init__(self, directory):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.directory = str(directory)
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
         self._stop = False
+        self._ended = []
+        self.qemus = []
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -208,6 +249,9 @@ class Fleet:
         return self
 
     def __exit__(self, *_):
+        for qemu in self.qemus:
+            if qemu.process:
+                qemu.end()
         self._stop = True
         self._thread.join()
 
@@ -218,11 +262,41 @@ class Fleet:
         self._selector.register(qemu.listener, selectors.EVENT_READ, (qemu, True))
         os.rename(hidden, path)
         qemu.path = path
+        self.qemus.append(qemu)
         return qemu
+
+    def forget(self, qemu):
+        """Close everything of a guest; the thread does it, for it owns the selector."""
+        gone = threading.Event()
+        self._ended.append((qemu, gone))
+        gone.wait(5)
+
+    def restart(self, qemu, **options):
+        """The same machine once more: a new QEMU, of full size."""
+        qemu.end()
+        os.unlink(qemu.path)
+        new = self.add(os.path.basename(qemu.path)[:-len(".qmp")],
+                       **{"ram": qemu.ram, "own_process": True, **options})
+        new.uuid = qemu.uuid
+        return new
+
+    def _close_ended(self):
+        while self._ended:
+            qemu, gone = self._ended.pop()
+            for s in qemu.listener, qemu.connection:
+                if s:
+                    self._selector.unregister(s)
+                    s.close()
+            qemu.connection = None
+            gone.set()
 
     def _run(self):
         while not self._stop:
-            for key, _ in self._selector.select(0.1):
+            ready = self._selector.select(0.05)
+            if self._ended:
+                self._close_ended()
+                continue
+            for key, _ in ready:
                 qemu, is_listener = key.data
                 if is_listener:
                     connection, _ = key.fileobj.accept()

@@ -7,6 +7,7 @@
  * Also the parts that are easier to test from inside than through a socket:
  * state lines, sizes.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -329,6 +330,29 @@ static void test_hour_with_hundred_guests(void **state)
 #endif
 }
 
+/* Tasks wait somewhere on the host, which has plenty: no guest pays for it. */
+static void test_stalls_of_an_idle_host(void **state)
+{
+	unsigned int i, t;
+
+	(void)state;
+	engine.config.available[LEVEL_LOW] = (struct amount){ .percent = -1, .bytes = 4096 };
+	for (t = 0; t < 60; t++) {
+		engine_pressure(LEVEL_CRITICAL, "psi");
+		second();
+	}
+	assert_int_equal(engine.events[LEVEL_CRITICAL], 0);
+	assert_int_equal(engine.ignored[LEVEL_CRITICAL], 60);
+	assert_int_equal(engine.level.now, LEVEL_NONE);
+	for (i = 0; i < GUESTS; i++)
+		assert_int_equal(fakes[i].balloons, 0);
+	/* When it is short, it is believed, and the first give is not due at once. */
+	engine.config.available[LEVEL_LOW] = (struct amount){ .percent = 100 };
+	engine_pressure(LEVEL_CRITICAL, "psi");
+	assert_int_equal(engine.events[LEVEL_CRITICAL], 1);
+	assert_true(engine.level.since_ms > 0);
+}
+
 /* Without memory sessions may end, but targets and limits stay. */
 static void test_memory_runs_out(void **state)
 {
@@ -339,7 +363,7 @@ static void test_memory_runs_out(void **state)
 	(void)state;
 	may_hang_up = true;
 	for (i = 0; i < GUESTS; i++)
-		engine.slots[i].hold_max = 900 * MIB;
+		engine.slots[i].saved->word.hold = 900 * MIB;
 	second();
 	for (i = 0; i < GUESTS; i++) {
 		assert_int_equal(engine.memory[i].target, 900 * MIB);
@@ -352,7 +376,7 @@ static void test_memory_runs_out(void **state)
 		limit = SIZE_MAX;
 		for (i = 0; i < GUESTS; i++) {
 			assert_true(engine.slots[i].guest.used);
-			assert_int_equal(engine.slots[i].hold_max, 900 * MIB);
+			assert_int_equal(engine_word(&engine.slots[i])->hold, 900 * MIB);
 			assert_in_range(engine.memory[i].target, 256 * MIB, GIB);
 		}
 	}
@@ -369,26 +393,85 @@ static void test_memory_runs_out(void **state)
 #endif
 }
 
+static bool parse_line(const char *text, struct saved_guest *saved)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "%s", text);
+	return state_parse(line, saved);
+}
+
 static void test_state_lines(void **state)
 {
 	static const char *const bad[] = {
-		"", "name=", "name=web uuid=- pid=1 start=2 target=3 hold=4 enabled=2 manual=0",
-		"name=web uuid=- pid=-1 start=2 target=3 hold=4 enabled=1 manual=0",
-		"name=web uuid=- pid=1 start=2 target=3 hold=4 enabled=1 manual=0 more",
-		"name=web uuid=- pid=1 start=2 target=x hold=4 enabled=1 manual=0",
+		"", "name=", "uuid=-", "name=web pid=-1", "name=web enabled=2", "name=web target=x",
+		"name=web automatic=maybe", "name=web hold=-1", "name=web more", "name=web  pid=1",
+		"name=web pid=99999999999", "name=web target=18446744073709551615",
 	};
 	struct saved_guest saved;
 	size_t i;
 
 	(void)state;
-	assert_true(state_parse("name=web uuid=- pid=1 start=2 target=3 hold=4 enabled=1 manual=0",
-				&saved));
+	assert_true(parse_line("name=web uuid=- pid=1 start=2 target=3 full=9 automatic=on set=5 "
+			       "hold=4 min=6 max=7 later=thing", &saved));
 	assert_string_equal(saved.name, "web");
 	assert_string_equal(saved.uuid, "");
 	assert_int_equal(saved.target, 3);
-	assert_int_equal(saved.hold_max, 4);
+	assert_int_equal(saved.full, 9);
+	assert_int_equal(saved.word.automatic, WORD_ENABLED);
+	assert_int_equal(saved.word.set, 5);
+	assert_int_equal(saved.word.hold, 4);
+	assert_int_equal(saved.word.min, 6);
+	assert_int_equal(saved.word.max, 7);
+	/* As version 1 wrote it. */
+	assert_true(parse_line("name=web uuid=- pid=1 start=2 target=3 hold=4 enabled=0 manual=1",
+			       &saved));
+	assert_int_equal(saved.word.automatic, WORD_DISABLED);
+	assert_int_equal(saved.word.set, 3);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_false(state_parse(bad[i], &saved));
+		assert_false(parse_line(bad[i], &saved));
+}
+
+/* More guests come and go than there is room for: those that nothing was said about go first. */
+static void test_state_table(void **state)
+{
+	struct saved_host host = { 0 };
+	struct saved_guest *saved;
+	char place[] = "/tmp/autoballoon-test-XXXXXX", path[64], name[32];
+	unsigned int i;
+
+	(void)state;
+	log_setup(LOG_PRIO_ERROR);
+	assert_non_null(mkdtemp(place));
+	assert_int_equal(state_load(place, "", &host), -ENOENT);
+	saved = state_claim("first", "");
+	saved->word.hold = GIB;
+	state_leave(saved);
+	for (i = 0; i < 2 * STATE_MAX; i++) {
+		snprintf(name, sizeof(name), "guest%u", i);
+		saved = state_claim(name, "");
+		saved->word.set = i % 2;
+		state_leave(saved);
+		if (i < STATE_MAX)
+			assert_non_null(state_find_absent("first"));
+	}
+	host.suspended = true;
+	assert_false(state_save(place, &host));
+	memset(&host, 0, sizeof(host));
+	assert_false(state_load("/nonexistent", place, &host));
+	assert_true(host.suspended);
+	snprintf(name, sizeof(name), "guest%u", 2 * STATE_MAX - 1);
+	assert_non_null(state_find_absent(name));
+	/* A new UUID is a new machine, but the word is about the name; a UUID tells more. */
+	saved = state_claim(name, "6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+	assert_int_equal(saved->word.set, 1);
+	state_leave(saved);
+	saved = state_claim("renamed", "6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+	assert_int_equal(saved->word.set, 1);
+	snprintf(path, sizeof(path), "%s/state", place);
+	unlink(path);
+	rmdir(place);
+	state_load(place, "", &host);
 }
 
 static void test_sizes_and_times(void **state)
@@ -431,8 +514,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_state_lines),
+		cmocka_unit_test(test_state_table),
 		cmocka_unit_test(test_sizes_and_times),
 		cmocka_unit_test_setup_teardown(test_hour_with_hundred_guests, start_engine,
+						stop_engine),
+		cmocka_unit_test_setup_teardown(test_stalls_of_an_idle_host, start_engine,
 						stop_engine),
 		cmocka_unit_test_setup_teardown(test_memory_runs_out, start_engine, stop_engine),
 	};

@@ -29,7 +29,7 @@ static struct policy_guest *add_guest(void)
 
 	*g = (struct policy_guest){
 		.present = true, .enabled = true, .has_device = true, .has_driver = true,
-		.running = true, .ram = GIB, .actual = GIB, .charged = GIB + 48 * MIB,
+		.running = true, .yields = true, .ram = GIB, .actual = GIB, .charged = GIB + 48 * MIB,
 		.stats = { .total = 980 * MIB, .free = 700 * MIB, .available = 800 * MIB,
 			   .caches = 100 * MIB, .swap_in = 0, .swap_out = 0,
 			   .major_faults = 0, .oom_kills = UNSET, .alloc_stalls = UNSET },
@@ -430,8 +430,23 @@ static void test_guest_low_on_memory_wins_over_host(void **state)
 	host.time_ms += 1000;
 	sign(LEVEL_CRITICAL);
 	step();
-	assert_action(0, POLICY_GIVE, WHY_LOW_MEMORY, GIB);
+	/* What it needs now; the rest comes in pieces, as long as it asks. */
+	assert_int_equal(result.action[0].kind, POLICY_GIVE);
+	assert_int_equal(result.action[0].why, WHY_LOW_MEMORY);
+	assert_in_range(memory[0].target, result.verdict[0].floor, GIB - GIB / 16);
 	assert_true(result.no_donors);
+	for (int i = 0; i < 3; i++) {
+		uint64_t before = memory[0].target;
+
+		pass(1000);
+		g->stats.available = g->stats.free = 10 * MIB;
+		sign(LEVEL_CRITICAL);
+		step();
+		assert_int_equal(result.action[0].kind, POLICY_GIVE);
+		assert_in_range(memory[0].target - before, 1, GIB / 4);
+	}
+	assert_int_equal(memory[0].target, GIB);
+	assert_int_equal(memory[0].debt, 0);
 }
 
 static void test_old_sign_is_not_acted_on_twice(void **state)
@@ -484,6 +499,7 @@ static void test_faults_and_swap(void **state)
 	squeeze();
 	host.level = LEVEL_NONE;
 	g->stats.swap_out += 8 * MIB;
+	g->stats.available = g->stats.free = 120 * MIB;
 	pass(1000);
 	step();
 	assert_action(0, POLICY_GIVE, WHY_SWAPPING, GIB);
@@ -494,9 +510,351 @@ static void test_faults_and_swap(void **state)
 	squeeze();
 	host.level = LEVEL_NONE;
 	g->stats.oom_kills = 4;
+	g->stats.available = g->stats.free = 120 * MIB;
 	pass(1000);
 	step();
 	assert_action(0, POLICY_GIVE, WHY_OOM, GIB);
+}
+
+/* A container that is killed at its own limit again and again, or swaps: no need. */
+static void test_containers_are_no_need(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->stats.oom_kills = 3;
+	g->stats.alloc_stalls = 100;
+	squeeze();
+	host.level = LEVEL_NONE;
+	for (int i = 0; i < 60; i++) {
+		g->stats.oom_kills++;
+		g->stats.alloc_stalls += 100;
+		g->stats.swap_in += 8 * MIB;
+		g->stats.swap_out += 8 * MIB;
+		host.time_ms += 1000;
+		g->stats_seq++;
+		step();
+		assert_int_equal(result.verdict[0].hurt, WHY_NONE);
+		assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+		host.level_since_ms = host.time_ms;
+	}
+	/* And it goes on giving. */
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+}
+
+/* It reads what it maps again and again, whatever its size: that is no need either. */
+static void test_usual_faults(void **state)
+{
+	struct policy_guest *g = add_guest();
+	unsigned int hurt = 0;
+
+	(void)state;
+	g->stats.free = 60 * MIB;
+	g->stats.caches = 740 * MIB;
+	for (int i = 0; i < 60; i++) {
+		g->stats.major_faults += 1000;
+		pass(1000);
+		step();
+		hurt += result.verdict[0].hurt != WHY_NONE;
+	}
+	assert_in_range(hurt, 1, 30);
+	sign(LEVEL_CRITICAL);
+	host.headroom = 0;
+	host.headroom_low = 100 * MIB;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	/* More of them, now that it is smaller, are. */
+	host.level = LEVEL_NONE;
+	g->stats.major_faults += 2000;
+	pass(1000);
+	g->stats.free = 60 * MIB;
+	step();
+	assert_int_equal(result.action[0].why, WHY_FAULTING);
+}
+
+/* Quiet for ten minutes: whatever may be given back is. */
+static void pass_quietly(void)
+{
+	host.level = LEVEL_NONE;
+	host.level_since_ms = 1;
+	for (int t = 0; t < 600; t++) {
+		pass(1000);
+		step();
+	}
+}
+
+/* Small at first sight, as with libvirt's currentMemory: nobody asked us to change that. */
+static void test_size_of_others_is_a_ceiling(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->actual = 700 * MIB;
+	g->stats.free = 400 * MIB;
+	g->stats.available = 500 * MIB;
+	step();
+	pass_quietly();
+	assert_int_equal(memory[0].changed_ms, 0);
+	assert_int_equal(memory[0].target, 700 * MIB);
+	/* Not even if it is in need. */
+	g->stats.free = g->stats.available = 10 * MIB;
+	g->stats_seq++;
+	step();
+	assert_left_alone(0, WHY_LOW_MEMORY);
+	g->stats.free = 400 * MIB;
+	g->stats.available = 500 * MIB;
+	/* What we take ourselves comes back, and no more. */
+	pass(config.hold_ms);
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	assert_int_equal(memory[0].debt, 700 * MIB - memory[0].target);
+	pass_quietly();
+	assert_int_equal(memory[0].target, 700 * MIB);
+	/* It empties its balloon while it boots and fills it again: no target of ours. */
+	g->reset_seq++;
+	g->reset_ms = host.time_ms;
+	memory[0].changed_ms = 0;
+	g->actual = GIB;
+	g->stats.free = 900 * MIB;
+	for (int t = 0; t < 50; t++) {
+		host.time_ms += 1000;
+		g->actual = t < 40 ? GIB : 700 * MIB;
+		g->stats_seq++;
+		step();
+		assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+	}
+	pass_quietly();
+	assert_int_equal(memory[0].changed_ms, 0);
+}
+
+/* "virsh setmem", down and up, to a guest that we took from. */
+static void test_foreign_change_ends_the_debt(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	squeeze();
+	assert_true(memory[0].debt > 0);
+	g->actual = 550 * MIB;
+	host.time_ms += 1000;
+	step();
+	assert_left_alone(0, WHY_FOREIGN);
+	assert_int_equal(memory[0].debt, 0);
+	pass_quietly();
+	assert_int_equal(memory[0].target, 550 * MIB);
+	/* A guest that cannot take memory back itself did not do this. */
+	g->yields = false;
+	g->actual = 800 * MIB;
+	host.time_ms += 1000;
+	step();
+	assert_left_alone(0, WHY_FOREIGN);
+	pass_quietly();
+	assert_int_equal(memory[0].target, 800 * MIB);
+}
+
+/* Memory that is plugged and unplugged is neither taken nor given, whichever news is first. */
+static void test_plugging_keeps_the_debt(void **state)
+{
+	struct policy_guest *g = add_guest();
+	uint64_t debt, target;
+
+	(void)state;
+	squeeze();
+	host.level = LEVEL_NONE;
+	host.level_since_ms = host.time_ms;
+	debt = memory[0].debt;
+	target = memory[0].target;
+	for (int round = 0; round < 2; round++) {
+		uint64_t ram = round ? GIB : 2 * GIB;
+
+		g->max = g->ram = ram;
+		for (int t = 0; t < 4; t++) {
+			if (t == 2)
+				g->actual = target + ram - GIB;
+			host.time_ms += 500;
+			g->stats_seq++;
+			step();
+			assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+			assert_int_equal(memory[0].debt, debt);
+		}
+		assert_int_equal(memory[0].target, target + ram - GIB);
+	}
+}
+
+/*
+ * A guest of 64 GiB says that it has only 2, then that it is out of memory, while
+ * the host is short: it gets nothing, and the others pay nothing for it.
+ */
+static void test_lies_cost_others_nothing(void **state)
+{
+	struct policy_guest *liar = add_guest();
+
+	(void)state;
+	memset(config.goal_percent, 0, sizeof(config.goal_percent));
+	liar->ram = liar->max = liar->actual = liar->stats.total = 64 * GIB;
+	liar->min = 0;
+	liar->stats.free = liar->stats.available = 60 * GIB;
+	for (int i = 0; i < 6; i++)
+		add_guest();
+	step();
+	liar->actual = 2 * GIB;
+	for (int t = 0; t < 120; t++) {
+		liar->stats.free = liar->stats.available = liar->stats.caches = MIB;
+		liar->stats_seq++;
+		host.time_ms += 1000;
+		host.headroom = 11 * GIB / 10;
+		host.headroom_low = GIB;
+		sign(LEVEL_MEDIUM);
+		step();
+		liar->actual = 2 * GIB + (uint64_t)t * 100 * MIB;
+		for (unsigned int i = 0; i < nr; i++)
+			assert_true(result.action[i].kind != POLICY_TAKE || !i ||
+				    memory[i].target >= GIB - 50 * MIB);
+	}
+	for (unsigned int i = 1; i < nr; i++)
+		assert_true(memory[i].target >= GIB - 50 * MIB);
+}
+
+/* Only memory that can be had counts: a huge guest that cannot give is not a reason. */
+static void test_goal_is_of_donors(void **state)
+{
+	uint64_t alone;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		setup(NULL);
+		add_guest();
+		add_guest();
+		if (round) {
+			add_guest()->hugetlb = true;
+			guests[2].ram = guests[2].actual = guests[2].max = 512 * GIB;
+			add_guest()->enabled = false;
+			add_guest()->running = false;
+		}
+		sign(LEVEL_LOW);
+		step();
+		assert_int_equal(result.action[0].kind, POLICY_TAKE);
+		if (!round)
+			alone = memory[0].debt;
+		else
+			assert_int_equal(memory[0].debt, alone);
+	}
+	/* Where the headroom is known, it alone says what is missing. */
+	setup(NULL);
+	add_guest();
+	host.headroom = 990 * MIB;
+	host.headroom_low = GIB;
+	config.step_percent[LEVEL_LOW] = 100;
+	sign(LEVEL_LOW);
+	step();
+	assert_in_range(memory[0].debt, 289 * MIB, 300 * MIB);
+}
+
+/* Four small takes at LOW do not keep CRITICAL, or MEDIUM, from theirs. */
+static void test_low_leaves_budget(void **state)
+{
+	(void)state;
+	for (int level = LEVEL_MEDIUM; level < NR_LEVELS; level++) {
+		setup(NULL);
+		add_guest()->min = 0;
+		config.step_percent[LEVEL_LOW] = 1;
+		for (int t = 0; t < 25; t++) {
+			sign(LEVEL_LOW);
+			step();
+			pass(1000);
+		}
+		pass(config.take_interval_ms);
+		sign((enum level)level);
+		step();
+		assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	}
+	/* And CRITICAL goes on as long as it lasts. */
+	for (int t = 0; t < 60; t++) {
+		guests[0].stats.free = guests[0].stats.available = 400 * MIB;
+		guests[0].ram = guests[0].actual = guests[0].max = GIB;
+		memory[0].target = GIB;
+		pass(config.take_interval_ms / 2);
+		guests[0].actual = GIB;
+		guests[0].stats.free = guests[0].stats.available = 400 * MIB;
+		memory[0].settled = true;
+		memory[0].lowest = GIB;
+		memory[0].target = GIB;
+		sign(LEVEL_CRITICAL);
+		step();
+		assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	}
+}
+
+/* High bands first, and within a band by shares. */
+static void test_gives_by_band_and_shares(void **state)
+{
+	static const struct {
+		unsigned int band, shares;
+	} who[] = { { 0, 100 }, { 5, 1000 }, { 5, 3000 } };
+	uint64_t got[ARRAY_SIZE(who)];
+
+	(void)state;
+	config.give_after_ms = 0;
+	config.goal_percent[LEVEL_CRITICAL] = 100;
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
+		add_guest()->band = who[i].band;
+		guests[i].shares = who[i].shares;
+	}
+	sign(LEVEL_CRITICAL);
+	step();
+	pass(60000);
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++)
+		assert_true(memory[i].debt >= 300 * MIB);
+	host.level = LEVEL_NONE;
+	host.level_since_ms = 1;
+	host.headroom_low = GIB;
+	host.headroom = 3 * GIB / 2 + 40 * MIB;
+	step();
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++)
+		got[i] = memory[i].promised;
+	assert_int_equal(got[0], 0);
+	assert_in_range(got[1], 9 * MIB, 11 * MIB);
+	assert_in_range(got[2], 29 * MIB, 31 * MIB);
+	/* What was given and is not used yet is not given a second time. */
+	pass(config.give_interval_ms);
+	step();
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++)
+		assert_int_equal(memory[i].promised, got[i]);
+	/* In need, all get what they need, and the high band what else there is. */
+	pass(1000);
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
+		guests[i].stats.free = guests[i].stats.available = 20 * MIB;
+		guests[i].charged = guests[i].actual + 48 * MIB;
+	}
+	host.headroom = GIB + 400 * MIB;
+	step();
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
+		uint64_t floor = result.verdict[i].floor, target = memory[i].target;
+
+		assert_int_equal(result.action[i].kind, POLICY_GIVE);
+		assert_in_range(target, floor - 4096, who[i].band ? GIB : floor);
+	}
+	assert_true(memory[2].target - guests[2].actual > memory[1].target - guests[1].actual);
+}
+
+/* A guest that cannot help itself is not taken from as fast; nor is one unheard of. */
+static void test_smaller_steps(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		setup(state);
+		add_guest();
+		config.goal_percent[LEVEL_CRITICAL] = 100;
+		if (round)
+			guests[0].yields = false;
+		else
+			guests[0].stats_age_ms = 2500;
+		sign(LEVEL_CRITICAL);
+		step();
+		assert_int_equal(memory[0].debt / MIB, GIB / 5 / MIB);
+	}
 }
 
 static void test_need_is_taken_from_others(void **state)
@@ -719,9 +1077,76 @@ static void test_pulse(void **state)
 	g->actual = GIB;
 	host.time_ms += 1000;
 	g->stats_seq++;
+	assert_int_equal(memory[0].debt, 0);
+	/* The pressure comes back: now what is taken is kept. */
+	pass(config.take_interval_ms + config.pulse_timeout_ms);
 	sign(LEVEL_MEDIUM);
 	step();
-	assert_left_alone(0, WHY_RATE);
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	assert_string_equal(why_name(result.action[0].why), "host-pressure");
+	assert_false(memory[0].pulsing);
+}
+
+/* A pulse that did not end the pressure is not undone, and CRITICAL has none. */
+static void test_pulse_is_kept(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->reporting = true;
+	g->charged = 372 * MIB;
+	host.headroom = 500 * MIB;
+	host.headroom_low = GIB;
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_true(memory[0].pulsing);
+	g->actual = memory[0].target;
+	host.time_ms += 1000;
+	host.headroom = 900 * MIB;
+	step();
+	assert_false(memory[0].pulsing);
+	assert_int_equal(result.action[0].kind, POLICY_NOTHING);
+	assert_int_equal(memory[0].debt, GIB - g->actual);
+
+	setup(NULL);
+	g = add_guest();
+	g->reporting = true;
+	g->charged = 372 * MIB;
+	sign(LEVEL_CRITICAL);
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	assert_false(memory[0].pulsing);
+}
+
+/* As many pulses as the goal needs, of those that come first, and then others. */
+static void test_pulses_are_staggered(void **state)
+{
+	unsigned int pulsing[2] = { 0, 0 };
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		add_guest()->reporting = true;
+		guests[i].charged = 372 * MIB;
+		guests[i].stats.available = 900 * MIB;
+		guests[i].stats.caches = 200 * MIB;
+	}
+	host.headroom_low = GIB;
+	for (int round = 0; round < 2; round++) {
+		/* Each has 200 MiB of cache and gives half of it: two of them at once. */
+		host.headroom = GIB - 150 * MIB;
+		sign(LEVEL_MEDIUM);
+		step();
+		for (unsigned int i = 0; i < nr; i++)
+			pulsing[round] += memory[i].pulsing;
+		host.headroom = 2 * GIB;
+		pass(5000);
+		step();
+		pass(1000);
+		for (unsigned int i = 0; i < nr; i++)
+			assert_false(memory[i].pulsing);
+	}
+	assert_int_equal(pulsing[0], 2);
+	assert_int_equal(pulsing[1], 2);
 }
 
 static void test_pulse_gives_up(void **state)
@@ -1144,9 +1569,19 @@ static void check_target(const struct policy_guest *g, const struct policy_actio
 		assert_false(g->outside);
 }
 
+/* No more than what was taken comes back, but what an administrator asks for or sets as minimum. */
+static void check_debt(const struct policy_guest *g, const struct policy_action *a,
+		       uint64_t target_before, uint64_t debt_before)
+{
+	if (a->kind != POLICY_GIVE || a->why == WHY_REQUEST || !target_before)
+		return;
+	assert_true(a->target <= max_u64(add_cap(target_before, debt_before), g->actual) ||
+		    a->target <= g->min);
+}
+
 static void test_property_targets_are_safe(void **state)
 {
-	static uint64_t before[POLICY_MAX_GUESTS];
+	static uint64_t before[POLICY_MAX_GUESTS], debt[POLICY_MAX_GUESTS];
 	unsigned int takes = 0, gives = 0;
 
 	(void)state;
@@ -1169,13 +1604,18 @@ static void test_property_targets_are_safe(void **state)
 			}
 			host.headroom = odd_number(GIB);
 			host.headroom_low = rnd() % GIB;
-			for (unsigned int i = 0; i < nr; i++)
-				before[i] = memory[i].target;
+			for (unsigned int i = 0; i < nr; i++) {
+				before[i] = memory[i].ram && memory[i].ram != guests[i].ram ?
+					    sub_floor(add_cap(memory[i].target, guests[i].ram),
+						      memory[i].ram) : memory[i].target;
+				debt[i] = memory[i].debt;
+			}
 			policy_step(&config, &host, guests, memory, nr, &result);
 			for (unsigned int i = 0; i < nr; i++) {
 				if (result.action[i].kind != POLICY_NOTHING)
 					check_target(&guests[i], &result.action[i],
 						     before[i]);
+				check_debt(&guests[i], &result.action[i], before[i], debt[i]);
 				takes += result.action[i].kind == POLICY_TAKE;
 				gives += result.action[i].kind == POLICY_GIVE;
 			}
@@ -1215,6 +1655,16 @@ int main(void)
 		cmocka_unit_test_setup(test_guest_low_on_memory_wins_over_host, setup),
 		cmocka_unit_test_setup(test_old_sign_is_not_acted_on_twice, setup),
 		cmocka_unit_test_setup(test_faults_and_swap, setup),
+		cmocka_unit_test_setup(test_containers_are_no_need, setup),
+		cmocka_unit_test_setup(test_usual_faults, setup),
+		cmocka_unit_test_setup(test_size_of_others_is_a_ceiling, setup),
+		cmocka_unit_test_setup(test_foreign_change_ends_the_debt, setup),
+		cmocka_unit_test_setup(test_plugging_keeps_the_debt, setup),
+		cmocka_unit_test_setup(test_lies_cost_others_nothing, setup),
+		cmocka_unit_test_setup(test_goal_is_of_donors, setup),
+		cmocka_unit_test_setup(test_low_leaves_budget, setup),
+		cmocka_unit_test_setup(test_gives_by_band_and_shares, setup),
+		cmocka_unit_test_setup(test_smaller_steps, setup),
 		cmocka_unit_test_setup(test_need_is_taken_from_others, setup),
 		cmocka_unit_test_setup(test_give_waits_for_take, setup),
 		cmocka_unit_test_setup(test_give_keeps_headroom, setup),
@@ -1227,6 +1677,8 @@ int main(void)
 		cmocka_unit_test_setup(test_hold_lets_a_take_go_on, setup),
 		cmocka_unit_test_setup(test_hold_below_need_waits, setup),
 		cmocka_unit_test_setup(test_pulse, setup),
+		cmocka_unit_test_setup(test_pulse_is_kept, setup),
+		cmocka_unit_test_setup(test_pulses_are_staggered, setup),
 		cmocka_unit_test_setup(test_pulse_gives_up, setup),
 		cmocka_unit_test_setup(test_plugged_but_not_onlined, setup),
 		cmocka_unit_test_setup(test_rightsize_converges, setup),

@@ -318,11 +318,50 @@ static void test_floors(void **state)
 	assert_int_equal(floor_level(999, 1000000, floors), LEVEL_CRITICAL);
 }
 
+/* A stall speaks of the host only while the host is near its floor. */
+static void test_believed(void **state)
+{
+	(void)state;
+	assert_false(pressure_believed(900 * MIB, 100 * MIB, false));
+	assert_false(pressure_believed(200 * MIB, 100 * MIB, false));
+	assert_true(pressure_believed(199 * MIB, 100 * MIB, false));
+	assert_true(pressure_believed(0, 100 * MIB, false));
+	/* Of the cgroup that is watched it always does, and if nothing else is known. */
+	assert_true(pressure_believed(900 * MIB, 100 * MIB, true));
+	assert_true(pressure_believed(UNSET, 0, false));
+	assert_true(pressure_believed(900 * MIB, 0, false));
+}
+
+/* 116 GiB of 128 are huge pages: six of the other twelve are plenty. */
+static void test_huge_pages_are_no_memory(void **state)
+{
+	static const struct amount floors[NR_LEVELS] = {
+		[LEVEL_LOW] = { .percent = 10 }, [LEVEL_MEDIUM] = { .percent = 5 },
+		[LEVEL_CRITICAL] = { .percent = 3 },
+	};
+	uint64_t available, total;
+
+	(void)state;
+	assert_true(meminfo_parse("MemTotal:       134217728 kB\nMemAvailable:    6291456 kB\n"
+				  "HugePages_Total:     116\nHugepagesize:    1048576 kB\n"
+				  "Hugetlb:        121634816 kB\n", &available, &total));
+	assert_int_equal(available, 6 * GIB);
+	assert_int_equal(total, 12 * GIB);
+	assert_int_equal(floor_level(available, total, floors), LEVEL_NONE);
+	assert_int_equal(floor_level(GIB / 4, total, floors), LEVEL_CRITICAL);
+	/* Older kernels have no such line. */
+	assert_true(meminfo_parse("MemTotal: 4 kB\nMemAvailable: 2 kB\n", &available, &total));
+	assert_int_equal(total, 4 * KIB);
+	assert_false(meminfo_parse("MemTotal: 4 kB\n", &available, &total));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_token_bucket),
 		cmocka_unit_test(test_floors),
+		cmocka_unit_test(test_believed),
+		cmocka_unit_test(test_huge_pages_are_no_memory),
 		cmocka_unit_test_setup_teardown(test_v2_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_v2_high_is_a_limit_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_v2_max_is_no_limit, setup, teardown),
