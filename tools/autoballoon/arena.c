@@ -281,6 +281,33 @@ static void play_liar(struct model *m, unsigned int t)
 	m->guests[0].lies = t >= 100;
 }
 
+/* Two guests whose programs fit into what the host has left, and whose page cache does not. */
+static void setup_tight(struct model *m)
+{
+	unsigned int i;
+
+	m->memory = 8 * 1024;
+	m->own_use = 1024;
+	for (i = 0; i < 2; i++) {
+		struct model_guest *g;
+
+		model_add(m, 4096);
+		g = &m->guests[i];
+		g->programs = g->programs_wanted = 900;
+		g->hot = g->hot_wanted = 900;
+		g->cold = g->cold_max = 900;
+		g->charged = 2850;
+	}
+}
+
+static void play_tight(struct model *m, unsigned int t)
+{
+	if (t == 60)
+		m->own_use += 3 * 1024;
+	if (t == 100)
+		m->guests[0].programs_wanted = 1900;
+}
+
 static uint32_t fleet_seed;
 
 static unsigned int fleet_random(unsigned int below)
@@ -344,6 +371,8 @@ static const struct scenario scenarios[] = {
 	  play_container },
 	{ "liar", "as A, and a guest makes itself small, then says it has nothing left", 420,
 	  setup_twenty, play_liar },
+	{ "tight", "the page cache of two guests does not fit any more", 420, setup_tight,
+	  play_tight },
 	{ "fleet", "200 guests, busy now and then", 1800, setup_fleet, play_fleet },
 	{ "recorded", "a recording, if its file is named instead", 0, recording_setup,
 	  recording_play },

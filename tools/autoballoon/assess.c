@@ -286,7 +286,9 @@ uint64_t assess_gain(const struct policy_config *config, const struct policy_gue
 	verdict->room = 0;
 	if (verdict->why != WHY_NONE)
 		return 0;
-	if (verdict->hurt != WHY_NONE) {
+	/* For page cache alone no guest is spared when the host has next to nothing. */
+	if (verdict->hurt != WHY_NONE &&
+	    (level < LEVEL_CRITICAL || verdict->hurt != WHY_FAULTING)) {
 		verdict->why = verdict->hurt;
 		return 0;
 	}

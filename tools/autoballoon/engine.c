@@ -83,9 +83,9 @@ static void slot_ready(struct source *source, uint32_t events)
 	if (slot->guest.phase == GUEST_READY && !slot->adopted)
 		tick_guest((unsigned int)(slot - engine.slots), now);
 	watch(slot);
-	/* News of a guest that has a balloon may be a sign of need. */
+	/* News of a guest that something was taken from may be a sign of need. */
 	if ((seq != slot->guest.stats_seq || actual != slot->guest.actual) &&
-	    slot->guest.actual < slot->guest.ram)
+	    engine.memory[slot - engine.slots].debt)
 		engine.step_wanted = true;
 }
 
@@ -385,8 +385,8 @@ static bool wants_brisk(unsigned int i)
 	const struct slot *slot = &engine.slots[i];
 	const struct policy_memory *m = &engine.memory[i];
 
-	return engine.level.now > LEVEL_NONE || slot->guest.actual < slot->guest.ram ||
-	       (m->target && m->target < slot->guest.ram) || slot->rule.rightsize;
+	/* A size that somebody else has set, however small, is nothing that goes on. */
+	return engine.level.now > LEVEL_NONE || m->debt || !m->settled || slot->rule.rightsize;
 }
 
 static void observe(unsigned int i, uint64_t time_ms)

@@ -50,15 +50,22 @@ static void add_needy(struct step *s, unsigned int i, struct party *needy, unsig
 	struct policy_memory *m = &s->memory[i];
 	uint64_t base = max_u64(m->target, g->actual);
 	uint64_t all = sub_floor(step_ceiling(s, i), base), least, most;
+	bool cache_only;
 
-	m->hold_until_ms = s->host->time_ms + s->config->hold_ms;
 	m->pulsing = false;
-	s->result->verdict[i].why = g->hold_max && base >= v->high ? WHY_HELD : s->asks[i];
 	if (g->rightsize && m->target < v->high)
 		rightsize_hurt(s->config, m, s->host->time_ms);
-	/* What it needs it gets whatever the host has; others pay for it. */
-	least = max_u64(g->ram / 64, v->stats_usable ? sub_floor(v->floor, base) : 0);
+	/* What programs need it gets whatever the host has, and others pay for it. */
+	least = v->stats_usable ? sub_floor(v->floor, base) : g->ram / 64;
+	if (s->host->level < LEVEL_CRITICAL)
+		least = max_u64(least, g->ram / 64);
 	least = min_u64(least, all);
+	/* Page cache is not worth a host that goes down: then nobody is spared for it. */
+	cache_only = s->asks[i] == WHY_FAULTING && s->host->level == LEVEL_CRITICAL && !least;
+	if (!cache_only) {
+		m->hold_until_ms = s->host->time_ms + s->config->hold_ms;
+		s->result->verdict[i].why = g->hold_max && base >= v->high ? WHY_HELD : s->asks[i];
+	}
 	most = s->host->level == LEVEL_NONE ? all : min_u64(all, max_u64(g->ram / 8, least));
 	party_add(needy, nr, &(struct party){
 		.guest = i, .band = g->band, .cap = most, .share = least, .weight = g->shares,
@@ -92,6 +99,9 @@ void give_to_needy(struct step *s)
 		struct policy_memory *m = &s->memory[k];
 		uint64_t base = max_u64(m->target, s->guests[k].actual);
 
+		/* Crumbs are not worth a change; what it took itself is to be confirmed. */
+		if (needy[i].share < min_u64(needy[i].cap, 4 * MIB) && s->asks[k] != WHY_PULLED)
+			continue;
 		/* If nothing is owed, its target is not ours, nor what it does about it. */
 		if (m->debt && step_set_target(s, k, s->asks[k], base + needy[i].share))
 			s->owed = add_cap(s->owed, sub_floor(m->target, base));

@@ -105,6 +105,7 @@ static void forget_session(struct guest *guest)
 	guest->devices_known = false;
 	guest->dimms = 0;
 	guest->beside = 0;
+	guest->risen = 0;
 	guest->actual_high = 0;
 	guest->assigned = false;
 	guest->page_size = 0;

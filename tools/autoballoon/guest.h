@@ -98,6 +98,7 @@ struct guest {
 	uint64_t beside;		/* of it, that it cannot: virtio-mem */
 	uint64_t ram;			/* all of it, but what is no memory (NVDIMM) */
 	uint64_t actual;		/* the same without the balloon */
+	uint64_t risen;			/* as QEMU says, until RAM is known anew, 0: none */
 	uint64_t actual_high;		/* largest since the latest statistics came */
 	uint64_t stats_actual;		/* actual that the latest statistics are about */
 	uint64_t page_size;		/* of the memory behind the guest, 0: unknown */

@@ -17,6 +17,7 @@
 #include "proc.h"
 
 #define RESET_LOG_MS 1000
+#define RISE_BYTES (64 * MIB)	/* less is no DIMM */
 #define SANE_RAM_MAX ((uint64_t)1 << 56)
 
 /**
@@ -66,15 +67,37 @@ static void done_balloon(struct guest *guest, struct json_object *ret, uint64_t 
 }
 
 /* QEMU works it out as RAM less what the guest wrote: it may come out as anything. */
+static void apply_actual(struct guest *guest, uint64_t actual)
+{
+	actual = add_cap(actual, guest->beside);
+	guest->actual = guest->ram ? min_u64(actual, guest->ram) : actual;
+	guest->actual_high = max_u64(guest->actual_high, guest->actual);
+}
+
+/*
+ * A guest that has taken memory back and one that was plugged a DIMM look the
+ * same, and QEMU tells of the second by no event: look at its RAM first.
+ */
 static void set_actual(struct guest *guest, struct json_object *from)
 {
 	uint64_t actual;
 
 	if (!qmp_u64(from, "actual", &actual))
 		return;
-	actual = add_cap(actual, guest->beside);
-	guest->actual = guest->ram ? min_u64(actual, guest->ram) : actual;
-	guest->actual_high = max_u64(guest->actual_high, guest->actual);
+	guest->risen = 0;
+	if (guest->ram && add_cap(actual, guest->beside) > guest->actual + RISE_BYTES) {
+		guest->risen = max_u64(actual, 1);
+		guest->wants |= WANT(CMD_SIZE) | WANT(CMD_MEMORY_DEVICES);
+	} else {
+		apply_actual(guest, actual);
+	}
+}
+
+static void apply_risen(struct guest *guest)
+{
+	if (guest->risen)
+		apply_actual(guest, guest->risen);
+	guest->risen = 0;
 }
 
 static void done_query_balloon(struct guest *guest, struct json_object *ret, uint64_t time_ms)
@@ -151,9 +174,7 @@ static void done_memory_devices(struct guest *guest, struct json_object *ret, ui
 	size_t i, n;
 
 	(void)time_ms;
-	if (!json_object_is_type(ret, json_type_array))
-		return;
-	n = json_object_array_length(ret);
+	n = json_object_is_type(ret, json_type_array) ? json_object_array_length(ret) : 0;
 	for (i = 0; i < n; i++) {
 		struct json_object *item = json_object_array_get_idx(ret, i);
 		const char *type = qmp_string(item, "type");
@@ -166,14 +187,16 @@ static void done_memory_devices(struct guest *guest, struct json_object *ret, ui
 		else if (!strcmp(type, "virtio-mem"))
 			beside = min_u64(beside + size, SANE_RAM_MAX);
 	}
-	guest->devices_known = true;
+	guest->devices_known = json_object_is_type(ret, json_type_array);
 	guest->dimms = dimms;
 	set_ram(guest, beside);
+	apply_risen(guest);
 }
 
 static void failed_memory_devices(struct guest *guest)
 {
 	guest->devices_known = false;
+	apply_risen(guest);
 }
 
 static bool holds_guest(const struct guest *guest, pid_t pid, uint64_t start)

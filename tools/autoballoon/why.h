@@ -62,8 +62,8 @@
 	X(SWAPPING, "guest-swapping", "The guest swaps.")			\
 	X(FAULTING, "guest-faulting", "The guest reads memory back from disk.")	\
 	X(OOM, "guest-oom", "The guest ran out of memory or stalled for it.")	\
-	X(RESET, "guest-reset", "The guest was reset: it boots at full size.")	\
-	X(QUIET, "host-quiet", "The host has room: giving back slowly.")	\
+	X(RESET, "guest-reset", "The guest was reset: it boots with all that was taken.")	\
+	X(QUIET, "host-quiet", "The host has room: giving back what was taken.")	\
 	X(UNSTICK, "unstick",							\
 	  "The guest does not follow: its target becomes what it has.")		\
 	X(PROBE, "right-size-probe", "Looking for the size it needs.")		\

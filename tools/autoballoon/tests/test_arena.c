@@ -98,6 +98,21 @@ static void test_liar(void **state)
 	}
 }
 
+/* What programs need comes first, then the host, then page cache. */
+static void test_tight(void **state)
+{
+	unsigned int k;
+
+	(void)state;
+	for (k = 0; k < 2; k++) {
+		struct arena_score score = run("tight", "own", k);
+
+		assert_in_range(score.below, 0, 10);
+		assert_int_equal(score.kills, 0);
+		run("tight", "mom", k);
+	}
+}
+
 static double cpu_seconds(void)
 {
 	struct timespec ts;
@@ -174,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_crises),
 		cmocka_unit_test(test_container),
 		cmocka_unit_test(test_liar),
+		cmocka_unit_test(test_tight),
 		cmocka_unit_test(test_fleet),
 		cmocka_unit_test(test_other_speeds),
 	};

@@ -314,6 +314,25 @@ def test_polling_is_set_again(tmp_path, fleet):
         daemon.wait(lambda: daemon.guest("web")["why"] == "none")
 
 
+def test_size_of_others_stays(tmp_path, fleet):
+    """Small at first sight, and smaller later by somebody else: it is asked for nothing."""
+    qemu = fleet.add("web")
+    qemu.actual = 600 * MIB
+    with Daemon(tmp_path, {"policy": {"give-after": "1s", "give-interval": "1s",
+                                      "foreign-pause": "1s"}}) as daemon:
+        daemon.wait_ready("web")
+        for size in (600, 700, 500):
+            qemu.actual = size * MIB
+            daemon.wait(lambda s=size: daemon.guest("web")["target"] == s * MIB)
+            qemu.wait_command("query-balloon", 3)
+            assert not qemu.targets and daemon.guest("web")["debt"] == 0
+        # In need it may take more itself, if it can; we have nothing to give.
+        qemu.stats.update({"stat-available-memory": 5 * MIB, "stat-free-memory": 5 * MIB})
+        daemon.wait(lambda: daemon.guest("web")["need_sign"] == "guest-low-memory")
+        qemu.wait_command("query-balloon", 3)
+        assert not qemu.targets
+
+
 def test_virtio_mem_is_memory_beside_the_balloon(tmp_path, fleet):
     """Its size counts, QEMU's "balloon" and "query-balloon" leave it out, and it may come late."""
     qemu = fleet.add("web")
@@ -337,6 +356,13 @@ def test_virtio_mem_is_memory_beside_the_balloon(tmp_path, fleet):
         qemu.wait_command("qom-get", 3)
         web = daemon.guest("web")
         assert web["target"] == web["actual"] and web["debt"] == 128 * MIB
+        assert len(qemu.targets) == 1 and not daemon.events("give")
+        # Of a DIMM alone QEMU tells nothing but the new size.
+        qemu.memory_devices.append(("dimm", GIB // 4))
+        qemu.actual += GIB // 4
+        daemon.wait(lambda: daemon.guest("web")["ram"] == 2 * GIB + 3 * GIB // 4)
+        qemu.wait_command("query-balloon", 3)
+        assert daemon.guest("web")["debt"] == 128 * MIB
         assert len(qemu.targets) == 1 and not daemon.events("give")
 
 
