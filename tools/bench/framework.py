@@ -57,6 +57,18 @@ class AtMost:
 
 
 @dataclasses.dataclass(frozen=True)
+class AtLeast:
+    """The overlay's figure is at least so much."""
+    limit: float
+
+    def met(self, result):
+        return result.overlay.median >= self.limit
+
+    def __str__(self):
+        return f">= {self.limit:g}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Ratio:
     """The overlay's figure is at most so many times upstream's."""
     limit: float
@@ -94,11 +106,13 @@ class Between:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """measure: its key in what Scenario.run() returns; target: None for one that only informs."""
+    """measure: its key in what Scenario.run() returns; target: None for one that only informs;
+    ours: upstream has no such thing."""
     measure: str
     title: str
     unit: str
     target: object = None
+    ours: bool = False
 
 
 @dataclasses.dataclass
@@ -142,7 +156,7 @@ class Scenario:
     title        one line for the report
     rows         of Row
     others       setups measured beside upstream and overlay, once, in full runs only
-    repetitions, quick_repetitions   0 leaves it out of a quick run
+    repetitions, quick_repetitions   0 leaves it out of a quick run of all
     exact        counts instructions: neither noise nor neighbours matter
     patient      mostly waits: quick runs have both kernels at once
     """
@@ -200,10 +214,11 @@ def results(scenario, measured, quick=False):
         ours, theirs = values.get(OVERLAY.name), values.get(UPSTREAM.name)
         if quick and not ours and not theirs:
             continue
-        if not ours or not theirs:
+        if not ours or not (theirs or row.ours):
             result.problem = "not measured"
         else:
-            result.upstream, result.overlay = stats.summary(theirs), stats.summary(ours)
+            result.upstream = stats.summary(theirs) if theirs else None
+            result.overlay = stats.summary(ours)
             if isinstance(row.target, IntervalBelow):
                 result.interval = stats.median_interval(
                     [our / their for our, their in zip(ours, theirs)])
@@ -212,8 +227,8 @@ def results(scenario, measured, quick=False):
 
 def run(scenario, quick, repetitions, say):
     """Runs a scenario; returns what was measured and its rows."""
-    repetitions = (repetitions or (scenario.quick_repetitions if quick else 0)
-                   or scenario.repetitions)
+    repetitions = repetitions or (max(1, scenario.quick_repetitions) if quick
+                                  else scenario.repetitions)
     setups = PAIR if quick else (*PAIR, *scenario.others)
     try:
         scenario.prepare()

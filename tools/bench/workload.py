@@ -2,7 +2,9 @@
 
 import contextlib
 import math
+import os
 import re
+import shlex
 import signal
 import time
 
@@ -18,6 +20,15 @@ QUIET = 3  # seconds without a discard after which nothing more is on its way
 # time leaps too.
 ICOUNT = "shift=0,sleep=off"
 BOOT_REPORTED = 120  # guest seconds by which any kernel has reported what was free at boot
+
+
+PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "guest")
+
+
+def program(name, *arguments):
+    """A script of tools/bench/guest as a command for the guest's shell."""
+    with open(os.path.join(PROGRAMS, name)) as f:
+        return f"set -- {' '.join(shlex.quote(str(word)) for word in arguments)}\n{f.read()}"
 
 
 def start(scenario, setup, **machine):

@@ -22,6 +22,7 @@ import time
 import weakref
 
 import accel as accelerators
+import debianroot
 import dmesg
 import guestroot
 import paths
@@ -42,6 +43,7 @@ MACHINE = "q35"
 LOW_MEMORY = 0x80000000  # it puts RAM beyond this at 4 GiB ...
 LOW_MEMORY_FULL = 0xB0000000  # ... once there is this much of it
 DEFAULT_BALLOON = "free-page-reporting=on"
+BOOT, BOOT_DEBIAN = 120, 300  # seconds that a boot may take on a busy host
 DEBUG_PATIENCE = 5  # a debug kernel under TCG is that much slower, and more
 
 _live = weakref.WeakSet()
@@ -68,6 +70,7 @@ class Guest:
     balloon      options of virtio-balloon-pci, None for no device
     cmdline      added to the kernel command line
     max_memory   MiB up to which DIMMs can be plugged (add_dimm)
+    root         "debian": a Debian system on /dev/vda, as new at each start; else busybox
     drives       paths of raw images, /dev/vda first; a (path, options) pair adds -drive options
     backend      memory backend object of the RAM, such as "memory-backend-memfd,share=on"
     accel        kvm or tcg instead of what was found to work
@@ -80,9 +83,11 @@ class Guest:
     """
 
     def __init__(self, kernel="overlay", *, name="guest", memory=2048, smp=2, numa=None,
-                 balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, drives=(), backend=None,
-                 accel=None, icount=None, tb_size=None, trace=(), restartable=False, incoming=None,
-                 extra=()):
+                 balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, root=None, drives=(),
+                 backend=None, accel=None, icount=None, tb_size=None, trace=(),
+                 restartable=False, incoming=None, extra=()):
+        if root not in (None, "debian"):
+            raise ValueError(f"no root named {root}")
         self.kernel = kernel
         self.image = paths.kernel_image(kernel)
         self.name = name
@@ -97,6 +102,7 @@ class Guest:
         self._balloon = balloon
         self._cmdline = cmdline
         self._max_memory = max_memory
+        self._root = root
         self._drives = drives
         self._backend = backend
         self._accel = accel
@@ -118,8 +124,9 @@ class Guest:
 
     # --- life ---------------------------------------------------------------
 
-    def start(self, timeout=120):
+    def start(self, timeout=None):
         """Boots and waits for the command agent; a guest that comes from elsewhere only begins."""
+        timeout = timeout or (BOOT_DEBIAN if self._root else BOOT)
         if not os.path.exists(self.image):
             suffix = "" if self.kernel == "overlay" else f"-{self.kernel}"
             raise HostError(f"no kernel {os.path.relpath(self.image)}"
@@ -128,6 +135,8 @@ class Guest:
         if not shutil.which(accelerators.QEMU):
             raise HostError(f"no {accelerators.QEMU}: run tools/vm/setup run")
         guestroot.build()
+        if self._root == "debian":
+            debianroot.build()
         shutil.rmtree(self.log_dir, ignore_errors=True)
         paths.made_dir(self.log_dir)
         _live.add(self)
@@ -236,7 +245,7 @@ class Guest:
             memory += f",slots=16,maxmem={self._max_memory}M"
         # A busy host may owe an emulated guest more than the ten ticks it waits for.
         append = (f"console=ttyS0 no_timer_check panic={0 if self._restartable else -1} "
-                  f"{self._cmdline}")
+                  f"{'root=/dev/vda ' if self._root else ''}{self._cmdline}")
         command = [accelerators.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
                    "-msg", "timestamp=on", "-name", self.name,
                    "-m", memory, "-smp", f"{self.smp},sockets={len(self.numa or [1])}",
@@ -260,7 +269,9 @@ class Guest:
                 command += ["-object", "iothread,id=iothread0"]
         if self._incoming:
             command += ["-incoming", self._incoming, "-S"]
-        for drive in self._drives:
+        # What the guest writes goes to a file that QEMU makes for it and has unlinked.
+        own = [(debianroot.IMAGE, "snapshot=on")] if self._root else []
+        for drive in (*own, *self._drives):
             path, options = (drive, "") if isinstance(drive, str) else drive
             command += ["-drive", ",".join(filter(None, (f"file={path},format=raw,if=virtio",
                                                          options)))]

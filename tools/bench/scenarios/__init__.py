@@ -1,8 +1,8 @@
 """The benchmark's workloads, in the order of the report."""
 
-from scenarios import (again, balloon, burst, comeandgo, faults, lockhold, mix, stranding,
+from scenarios import (again, balloon, burst, comeandgo, debian, faults, lockhold, mix, stranding,
                        sweep, tight, worker)
 
-ALL = [*burst.SCENARIOS, *stranding.SCENARIOS, *comeandgo.SCENARIOS, *mix.SCENARIOS,
-       *worker.SCENARIOS, *lockhold.SCENARIOS, *again.SCENARIOS, *faults.SCENARIOS,
-       *tight.SCENARIOS, *sweep.SCENARIOS, *balloon.SCENARIOS]
+ALL = [*debian.SCENARIOS, *burst.SCENARIOS, *stranding.SCENARIOS, *comeandgo.SCENARIOS,
+       *mix.SCENARIOS, *worker.SCENARIOS, *lockhold.SCENARIOS, *again.SCENARIOS,
+       *faults.SCENARIOS, *tight.SCENARIOS, *sweep.SCENARIOS, *balloon.SCENARIOS]
