@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "ctl.h"
@@ -29,7 +30,7 @@ struct ctl_options opts = {
 static const struct argp_option option_list[] = {
 	{ "socket", 's', "PATH", 0, "Control socket instead of " PLACE_CONTROL, 0 },
 	{ "json", 'j', NULL, 0, "Print the daemon's answer as JSON", 0 },
-	{ "wait", 'w', NULL, 0, "set: wait until the guest has the size", 0 },
+	{ "wait", 'w', NULL, 0, "set, reserve: wait until it is done", 0 },
 	{ "user", 'u', NULL, 0, "Talk to the user's own daemon", 0 },
 	{ "timeout", 't', "TIME", 0, "set --wait: give up after TIME (60s); record: end after it",
 	  0 },
@@ -128,6 +129,10 @@ static const struct argp argp = {
 	       "  min GUEST SIZE|default  its smallest size, over the configuration\n"
 	       "  max GUEST SIZE|default  its largest size, over the configuration\n"
 	       "  forget GUEST          take back all that was said about a guest\n"
+	       "  reserve SIZE          make room for a guest that is about to start\n"
+	       "  setup KIND GUEST      what to add to a guest: qemu, libvirt, proxmox\n"
+	       "  watch                 status again and again\n"
+	       "  why GUEST             the last ten decisions about a guest\n"
 	       "  record FILE           write what host and guests want, until interrupted\n"
 	       "  simulate TRACE        replay a trace through the policy; needs no daemon\n"
 	       "  simulate --scenario A play a scenario with a model of host and guests\n"
@@ -242,19 +247,20 @@ static void print_guest(struct json_object *g)
 	       ctl_text(g, "why"));
 }
 
-static int cmd_status(void)
+static int by_name(const void *a, const void *b)
 {
-	struct json_object *reply, *host, *guests;
+	struct json_object *const *x = a, *const *y = b;
+
+	return strcmp(ctl_text(*x, "name"), ctl_text(*y, "name"));
+}
+
+static void print_status(struct json_object *reply)
+{
+	struct json_object *host, *guests;
 	char available[16], headroom[16];
 	uint64_t level_ms = 0;
 	size_t i, n;
-	int status;
 
-	reply = ctl_ask(ctl_request("status"), &status);
-	if (!reply)
-		return status;
-	if (opts.json)
-		return ctl_print_json(reply);
 	host = qmp_object(reply, "host");
 	qmp_u64(reply, "level_for_ms", &level_ms);
 	printf("pressure %s for %" PRIu64 " s, available %s, headroom %s, amounts %s%s%s\n",
@@ -267,8 +273,80 @@ static int cmd_status(void)
 	       "FLOOR", "RSS", "SLACK", "CACHE", "REPORTING", "STATE");
 	guests = qmp_array(reply, "guests");
 	n = guests ? json_object_array_length(guests) : 0;
+	if (guests)
+		json_object_array_sort(guests, by_name);
 	for (i = 0; i < n; i++)
 		print_guest(json_object_array_get_idx(guests, i));
+}
+
+static int cmd_status(void)
+{
+	struct json_object *reply;
+	int status;
+
+	reply = ctl_ask(ctl_request("status"), &status);
+	if (!reply)
+		return status;
+	if (opts.json)
+		return ctl_print_json(reply);
+	print_status(reply);
+	json_object_put(reply);
+	return EXIT_SUCCESS;
+}
+
+/* The status again and again, as long as there is a daemon. */
+static int cmd_watch(void)
+{
+	static const struct timespec pause = { 2, 0 };
+	struct json_object *reply;
+	int status;
+
+	for (;;) {
+		reply = ctl_ask(ctl_request("status"), &status);
+		if (!reply)
+			return status;
+		if (isatty(STDOUT_FILENO))
+			printf("\033[H\033[J");
+		print_status(reply);
+		json_object_put(reply);
+		if (fflush(stdout))
+			return EXIT_FAILURE;
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* What was decided about a guest, and from what. */
+static int cmd_why(void)
+{
+	struct json_object *req, *reply, *decisions;
+	char from[16], to[16], need[16], cache[16], headroom[16];
+	uint64_t ms = 0;
+	size_t i, n;
+	int status;
+
+	if (opts.nr_words != 2)
+		return ctl_usage("why needs a guest");
+	req = ctl_request("why");
+	ctl_add_string(req, "guest", opts.words[1]);
+	reply = ctl_ask(req, &status);
+	if (!reply)
+		return status;
+	if (opts.json)
+		return ctl_print_json(reply);
+	printf("now: %s: %s\n", ctl_text(reply, "why"), ctl_text(reply, "text"));
+	decisions = qmp_array(reply, "decisions");
+	n = decisions ? json_object_array_length(decisions) : 0;
+	for (i = 0; i < n; i++) {
+		struct json_object *d = json_object_array_get_idx(decisions, i);
+
+		qmp_u64(d, "ms_ago", &ms);
+		printf("%" PRIu64 " s ago: %s, %s to %s: %s It needed %s, had %s of cache; "
+		       "pressure %s, headroom %s.\n", ms / 1000, ctl_text(d, "action"),
+		       ctl_size(d, "from", from, sizeof(from)), ctl_size(d, "to", to, sizeof(to)),
+		       ctl_text(d, "text"), ctl_size(d, "need", need, sizeof(need)),
+		       ctl_size(d, "cache", cache, sizeof(cache)), ctl_text(d, "level"),
+		       ctl_size(d, "headroom", headroom, sizeof(headroom)));
+	}
 	json_object_put(reply);
 	return EXIT_SUCCESS;
 }
@@ -368,6 +446,10 @@ static const struct {
 	{ "min", cmd_limit, "j" },
 	{ "max", cmd_limit, "j" },
 	{ "forget", cmd_forget, "j" },
+	{ "reserve", cmd_reserve, "jtw" },
+	{ "setup", cmd_setup, "" },
+	{ "watch", cmd_watch, "" },
+	{ "why", cmd_why, "j" },
 	{ "record", cmd_record, "t" },
 	{ "simulate", cmd_simulate, "cegprv" },
 	{ "metrics", cmd_metrics, "j" },

@@ -434,8 +434,15 @@ static int check_orders(struct config *config)
 	return err;
 }
 
-/* Proxmox keeps these for itself: one who holds them locks it out of its guests. */
-static bool is_proxmox(const char *path)
+/**
+ * config_is_proxmox - whether a path is among Proxmox's own monitors
+ * @path: a socket or a directory
+ *
+ * One who holds them locks Proxmox out of its guests.
+ *
+ * Return: true if the daemon must not touch it.
+ */
+bool config_is_proxmox(const char *path)
 {
 	static const char *const dirs[] = { "/run/qemu-server", "/var/run/qemu-server" };
 	size_t i;
@@ -460,7 +467,7 @@ static int check_rules(struct config *config)
 		if (is_above(&rule.min, &rule.max))
 			return set_error(config, "%s[guest %.60s]: min is above max", where,
 					 r->pattern);
-		if (is_proxmox(r->socket))
+		if (config_is_proxmox(r->socket))
 			return set_error(config, "%s[guest %.60s] socket: Proxmox needs this one "
 					 "for itself; see autoballoonctl setup proxmox", where,
 					 r->pattern);
@@ -484,7 +491,7 @@ static int check_directories(struct config *config)
 		if (strlen(dir) >= CONFIG_TEXT_MAX)
 			return set_error(config, "%s[daemon] socket-directories: a path is too long",
 					 where);
-		if (is_proxmox(dir))
+		if (config_is_proxmox(dir))
 			return set_error(config, "%s[daemon] socket-directories: Proxmox needs the "
 					 "sockets in %.100s for itself; see autoballoonctl setup "
 					 "proxmox", where, dir);

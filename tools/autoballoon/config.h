@@ -89,6 +89,7 @@ int config_section(struct config *config, const char *section, const struct conf
 int config_check(struct config *config);
 void config_print(const struct config *config, FILE *out);
 void config_keep(const struct config *running, struct config *fresh, struct textbuf *kept);
+bool config_is_proxmox(const char *path);
 void config_rule(const struct config *config, const char *name, const char *uuid,
 		 const char *socket, struct guest_rule *rule);
 

@@ -104,6 +104,23 @@ static void do_metrics(struct json_object *req, struct textbuf *tb)
 	out_string(tb, "text", data);
 }
 
+static void do_why(struct json_object *req, struct textbuf *tb)
+{
+	const char *name = qmp_string(req, "guest");
+	struct slot *slot = name ? engine_find(name) : NULL;
+	const struct policy_verdict *v;
+
+	if (!slot) {
+		fail(tb, "no such guest");
+		return;
+	}
+	v = &engine.result.verdict[slot - engine.slots];
+	done(tb);
+	out_string(tb, "why", why_name(v->why));
+	out_string(tb, "text", why_text(v->why));
+	history_report(&slot->history, now_ms(), tb);
+}
+
 static void dispatch(const char *command, struct json_object *req, struct textbuf *tb)
 {
 	if (!strcmp(command, "status")) {
@@ -114,6 +131,8 @@ static void dispatch(const char *command, struct json_object *req, struct textbu
 	} else if (!strcmp(command, "doctor")) {
 		done(tb);
 		report_doctor(tb);
+	} else if (!strcmp(command, "why")) {
+		do_why(req, tb);
 	} else if (!strcmp(command, "inject")) {
 		do_inject(req, tb);
 	} else if (!strcmp(command, "metrics")) {

@@ -52,6 +52,10 @@ int cmd_hold(void);
 int cmd_enable(void);
 int cmd_limit(void);
 int cmd_forget(void);
+int cmd_reserve(void);
+
+/* ctl_setup.c */
+int cmd_setup(void);
 
 /* ctl_record.c */
 int cmd_record(void);

@@ -167,3 +167,43 @@ int cmd_forget(void)
 	ctl_add_string(req, "guest", opts.words[1]);
 	return ctl_ask_and_forget(req);
 }
+
+/* Exit status 0 means that there is room; 4 that nobody can give it, 5 that time is over. */
+int cmd_reserve(void)
+{
+	static const struct timespec pause = { 0, 200 * 1000 * 1000 };
+	uint64_t end = now_ms() + opts.timeout_ms, size;
+	struct json_object *req, *reply;
+	bool first = true, ready;
+	int status;
+
+	if (opts.nr_words != 2 || parse_size(opts.words[1], &size))
+		return ctl_usage("reserve needs a size; 0 ends it");
+	for (;;) {
+		req = ctl_request("reserve");
+		if (first) {
+			ctl_add_u64(req, "size", size);
+			ctl_add_u64(req, "timeout_ms", opts.timeout_ms);
+		}
+		first = false;
+		reply = ctl_ask(req, &status);
+		if (!reply)
+			return status;
+		ready = !strcmp(ctl_text(reply, "state"), "ready");
+		if (!size || ready || !opts.wait || now_ms() >= end)
+			break;
+		json_object_put(reply);
+		nanosleep(&pause, NULL);
+	}
+	if (opts.wait && size && !ready) {
+		bool nobody = ctl_flag(reply, "no_donors");
+
+		fprintf(stderr, "autoballoonctl: %s\n", nobody ? "no guest can give so much" :
+			"time is over");
+		status = nobody ? EXIT_REFUSED : EXIT_TIMEOUT;
+	}
+	if (opts.json)
+		return ctl_print_json(reply) ? EXIT_FAILURE : status;
+	json_object_put(reply);
+	return status;
+}

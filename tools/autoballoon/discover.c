@@ -17,6 +17,7 @@
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
@@ -137,6 +138,14 @@ static void start_watch(struct watch *watch)
 	scan(watch);
 }
 
+/* A pattern or a link may lead where no name in the configuration does. */
+static bool is_forbidden(const char *dir)
+{
+	char real[PATH_MAX];
+
+	return config_is_proxmox(realpath(dir, real) ? real : dir);
+}
+
 static void add_directory(const char *dir, bool matched)
 {
 	struct watch *watch;
@@ -144,6 +153,8 @@ static void add_directory(const char *dir, bool matched)
 	for (watch = watches; watch < watches + nr_watches; watch++)
 		if (!strcmp(watch->dir, dir))
 			return;
+	if (is_forbidden(dir))
+		return;
 	if (nr_watches == WATCHES_MAX || strlen(dir) >= sizeof(watch->dir)) {
 		if (!too_many)
 			log_warn("event=not-watched directory=%s reason=\"%s\"", dir,

@@ -431,7 +431,7 @@ static void fill_host(struct policy_host *host, uint64_t time_ms)
 	host->time_ms = time_ms;
 	host->level = engine.level.now;
 	host->level_since_ms = engine.level.since_ms;
-	host->headroom = engine.sample.headroom;
+	host->headroom = reserve_headroom(&engine.reserve, engine.sample.headroom);
 	host->headroom_low = engine.sample.headroom_low;
 }
 
@@ -491,6 +491,7 @@ static void carry_out(unsigned int i, const struct policy_memory *before, uint64
 		return;
 	}
 	count_action(slot, a, engine.guests[i].actual, time_ms);
+	history_add(&slot->history, a, v, &engine.host, engine.guests[i].actual);
 	engine.state_changed = true;
 	guest_set_target(&slot->guest, a->target);
 	err = guest_work(&slot->guest, time_ms);
@@ -750,6 +751,9 @@ void engine_tick(uint64_t time_ms)
 		engine.level.since_ms = time_ms;
 	if (engine.sample.level > LEVEL_NONE)
 		engine_pressure(engine.sample.level, engine.sample.floor);
+	if (reserve_look(&engine.reserve, engine.sample.headroom, engine.sample.headroom_low,
+			 time_ms) == RESERVE_WAITING)
+		engine_pressure(LEVEL_MEDIUM, "reserve");
 	if (level_tick(&engine.level, time_ms, engine.config.quiet_ms))
 		log_info("event=relief level=%s", level_name(engine.level.now));
 	for (i = 0; i < engine.nr; i++)

@@ -5,9 +5,11 @@
 
 #include "config.h"
 #include "guest.h"
+#include "history.h"
 #include "loop.h"
 #include "policy.h"
 #include "pressure.h"
+#include "reserve.h"
 #include "state.h"
 
 /* A guest with what the daemon keeps about it. */
@@ -29,6 +31,7 @@ struct slot {
 	enum why last_why;		/* of the last action */
 	uint64_t last_ms;
 	bool needy;			/* its need was logged */
+	struct history history;
 };
 
 struct engine {
@@ -43,6 +46,7 @@ struct engine {
 	struct pressure_sample sample;
 	bool dry_run;
 	bool ending;			/* no more decisions */
+	struct reserve reserve;
 	struct saved_host said;		/* by the administrator, about all guests */
 	bool state_changed;
 	bool word_changed;		/* state_changed, and worth keeping over a reboot */

@@ -16,8 +16,8 @@
 #include "log.h"
 #include "proc.h"
 
-#define RISE_BYTES (64 * MIB)	/* less is no DIMM */
 #define RESET_LOG_MS 1000
+#define RISE_BYTES (64 * MIB)	/* less is no DIMM */
 #define SANE_RAM_MAX ((uint64_t)1 << 56)
 
 /**

@@ -192,6 +192,36 @@ static void do_forget(struct json_object *req, struct textbuf *tb)
 	done(tb, "forget", &s);
 }
 
+/* Without a size: how far it is. */
+static void do_reserve(struct json_object *req, struct textbuf *tb)
+{
+	static const char *const names[] = { "none", "waiting", "ready" };
+	const struct pressure_sample *sample = &engine.sample;
+	uint64_t size, timeout = 60000, now = now_ms();
+	enum reserve_state state;
+
+	qmp_u64(req, "timeout_ms", &timeout);
+	if (qmp_u64(req, "size", &size)) {
+		if (sample->headroom == UNSET || engine.dry_run) {
+			out_bool(tb, "ok", false);
+			out_string(tb, "error", engine.dry_run ? "dry run: nothing is sent" :
+				   "nobody knows how much the host has left");
+			return;
+		}
+		reserve_start(&engine.reserve, size, now + min_u64(timeout, 86400000));
+		log_info("event=reserve bytes=%" PRIu64 " headroom=%" PRIu64, size,
+			 sample->headroom);
+		engine.step_wanted = true;
+	}
+	state = reserve_look(&engine.reserve, sample->headroom, sample->headroom_low, now);
+	out_bool(tb, "ok", true);
+	out_string(tb, "state", names[state]);
+	out_u64(tb, "bytes", engine.reserve.bytes);
+	out_u64(tb, "headroom", sample->headroom);
+	out_u64(tb, "keep", sample->headroom_low);
+	out_bool(tb, "no_donors", engine.result.no_donors);
+}
+
 /**
  * orders_dispatch - carry out an order
  * @command: its name
@@ -210,6 +240,8 @@ bool orders_dispatch(const char *command, struct json_object *req, struct textbu
 		do_limit(req, tb, command[1] == 'i');
 	else if (!strcmp(command, "enable") || !strcmp(command, "disable"))
 		do_enable(req, tb, *command == 'e');
+	else if (!strcmp(command, "reserve"))
+		do_reserve(req, tb);
 	else if (!strcmp(command, "forget"))
 		do_forget(req, tb);
 	else

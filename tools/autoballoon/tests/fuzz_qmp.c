@@ -16,10 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "fuzz.h"
 #include "guest.h"
 #include "log.h"
-#include "state.h"
 
 /* A conversation as QEMU 7.2 has it; ids follow the order of the questions. */
 static const char *const talk[] = {
@@ -57,71 +56,6 @@ static const char *const words[] = {
 	"null", "true", "{}", "[]", "\"\"", "\"\\u0000\"", "\"\\ud800\"", "{\"id\":", "\"id\": 1",
 	"\"actual\"", "[[[[[[[[[[[[[[[[[[", "\r\n", "\\", "\"", "NaN", "Infinity", "//", "/*",
 };
-
-static uint64_t seed;
-
-static uint64_t rnd(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
-static size_t build(char *buf, size_t size)
-{
-	size_t len = 0, i, n = rnd() % 24 + 1;
-
-	for (i = 0; i < n; i++) {
-		size_t k = rnd() % 3 ? i % ARRAY_SIZE(talk) : rnd() % ARRAY_SIZE(talk);
-		size_t piece = strlen(talk[k]);
-
-		if (len + piece > size)
-			break;
-		memcpy(buf + len, talk[k], piece);
-		len += piece;
-	}
-	return len;
-}
-
-static size_t mutate(char *buf, size_t len, size_t size)
-{
-	size_t n = rnd() % 6, at, piece;
-	const char *word;
-
-	while (n-- && len) {
-		at = rnd() % len;
-		switch (rnd() % 6) {
-		case 0:
-			buf[at] = (char)rnd();
-			break;
-		case 1:
-			buf[at] ^= (char)(1 << rnd() % 8);
-			break;
-		case 2:
-			piece = rnd() % (len - at) + 1;
-			memmove(buf + at, buf + at + piece, len - at - piece);
-			len -= piece;
-			break;
-		case 3:
-			piece = min_u64(rnd() % 64 + 1, size - len);
-			piece = min_u64(piece, len - at);
-			memmove(buf + at + piece, buf + at, len - at);
-			len += piece;
-			break;
-		default:
-			word = words[rnd() % ARRAY_SIZE(words)];
-			piece = strlen(word);
-			if (len + piece > size)
-				break;
-			memmove(buf + at + piece, buf + at, len - at);
-			memcpy(buf + at, word, piece);
-			len += piece;
-			break;
-		}
-	}
-	return len;
-}
 
 struct run {
 	struct guest *guest;
@@ -197,37 +131,21 @@ static void run_guest(const char *data, size_t len)
 	close(fds[1]);
 }
 
-static void run_others(char *data, size_t len)
-{
-	static char reply[512 * 1024];
-	struct saved_guest saved;
-	struct textbuf tb;
-
-	textbuf_init(&tb, reply, sizeof(reply));
-	control_request(data, min_u64(len, 4000), &tb);
-	data[min_u64(len, 2000)] = '\0';
-	state_parse(data, &saved);
-}
-
 int main(int argc, char **argv)
 {
 	static char buf[64 * 1024 + 1];
-	uint64_t seconds = 10, end, runs = 0;
+	uint64_t end = fuzz_start(argc, argv, 1), runs = 0;
 
-	seed = 0x9e3779b97f4a7c15ULL;
-	if ((argc > 1 && parse_u64(argv[1], 1, 86400, &seconds)) ||
-	    (argc > 2 && parse_u64(argv[2], 1, UINT64_MAX, &seed))) {
+	if (!end) {
 		fprintf(stderr, "usage: fuzz_qmp SECONDS [SEED]\n");
 		return 2;
 	}
-	printf("seed %" PRIu64 "\n", seed);
-	fflush(stdout);
 	log_setup(LOG_PRIO_ERROR);
-	for (end = now_ms() + seconds * 1000; now_ms() < end; runs++) {
-		size_t len = mutate(buf, build(buf, sizeof(buf) - 1), sizeof(buf) - 1);
+	for (; now_ms() < end; runs++) {
+		size_t len = build_text(talk, ARRAY_SIZE(talk), buf, sizeof(buf) - 1);
 
+		len = mutate(buf, len, sizeof(buf) - 1, words, ARRAY_SIZE(words));
 		run_guest(buf, len);
-		run_others(buf, len);
 	}
 	printf("%" PRIu64 " runs\n", runs);
 	return 0;

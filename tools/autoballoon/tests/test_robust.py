@@ -126,6 +126,22 @@ def test_links_are_not_followed(tmp_path, fleet):
         assert qemu.sessions == 0 and len(daemon.ask("status")["guests"]) == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_proxmox_keeps_its_monitors(tmp_path, fleet):
+    """Neither a pattern nor a link leads to them."""
+    qemu = fleet.add("100")
+    fleet.add("web")
+    os.symlink("/run/qemu-server", tmp_path / "link")
+    daemon = Daemon(tmp_path, {"daemon": {
+        "socket-directories": f"{tmp_path}/guests:/run/qemu*:{tmp_path}/link"}})
+    daemon.prefix = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /run && "
+                     f"mkdir /run/qemu-server && mv {qemu.path} /run/qemu-server/ && "
+                     "exec \"$@\"", "sh"]
+    with daemon:
+        daemon.wait_ready("web")
+        assert qemu.sessions == 0 and len(daemon.ask("status")["guests"]) == 1
+
+
 def test_a_name_is_the_files_where_others_may_make_sockets(tmp_path, fleet):
     os.chmod(tmp_path / "guests", 0o3770)
     impostor = fleet.add("x")
