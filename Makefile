@@ -82,7 +82,7 @@ install:
 # Built from a copy, for debhelper works in the tree.
 .PHONY: deb
 deb:
-	@command -v dh >/dev/null || { echo 'make deb: install debhelper' >&2; exit 1; }
+	@$(SETUP) deb
 	rm -rf build/deb
 	mkdir -p build/deb/page-reporting-tools
 	tar -c --exclude='__pycache__' debian tools/autoballoon tools/page-reporting tools/perf-scripts | \

@@ -353,7 +353,9 @@ static void migration_hears_of_answers_that_others_take(struct kunit *test)
 	dev->mute = false;
 	KUNIT_EXPECT_EQ(test, migration.err, 0);
 	KUNIT_EXPECT_LT(test, migration.took, HZ / 2);
+	/* Whatever was answered while it was mute. */
 	softdev_interrupt(dev, SOFTDEV_INFLATE);
+	softdev_interrupt(dev, SOFTDEV_DEFLATE);
 	softdev_expect_size(dev, SOFTDEV_SOME);
 }
 
@@ -549,6 +551,7 @@ static void hints_are_released_in_need(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
 	blocks = READ_ONCE(vb->hints.nr_blocks);
 	KUNIT_ASSERT_GT(test, blocks, 0UL);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(!list_empty(&vb->hints.returned)));
 
 	freed = softdev_oom(dev);
 	KUNIT_EXPECT_GT(test, freed, 0UL);
@@ -627,11 +630,14 @@ static unsigned int not_zero(unsigned int blocks)
 static void hinted_memory_is_like_any_other(struct kunit *test)
 {
 	struct softdev *dev = test->priv;
+	struct virtio_balloon *vb;
 
 	dev->scribble = true;
 	softdev_start(test, F_MODERN | F_HINTS);
+	vb = softdev_balloon(dev);
 	softdev_command(dev, 7);
 	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	KUNIT_ASSERT_TRUE(test, softdev_wait(!list_empty(&vb->hints.returned)));
 
 	/* Before the end, and after it. */
 	KUNIT_EXPECT_GT(test, softdev_oom(dev), 0UL);
