@@ -33,9 +33,9 @@ def swapping(tmp_path, kernel):
         assert not bad
 
 
+@pytest.mark.long
 @pytest.mark.kernels("overlay", "upstream")
-@pytest.mark.parametrize("balloon", [LENT, pytest.param("deflate-on-oom=off",
-                                                        marks=pytest.mark.long)])
+@pytest.mark.parametrize("balloon", [LENT, "deflate-on-oom=off"])
 def test_a_guest_with_swap_follows_its_target(swapping, balloon):
     """What it does not use goes to disk; nothing is killed, nothing comes back by itself."""
     guest = swapping(balloon)

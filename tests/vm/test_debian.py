@@ -6,7 +6,7 @@ import pytest
 
 import debianroot
 
-pytestmark = [pytest.mark.kernels("overlay"),
+pytestmark = [pytest.mark.long, pytest.mark.kernels("overlay"),
               pytest.mark.machine(memory=1024, root="debian", tb_size=128)]
 
 
