@@ -103,8 +103,8 @@ def test_evacuation_into_what_was_reported(guest, setting):
     for _ in range(2):
         flush_whole(guest)
     assert guest.read_int(COUNTERS + "evacuate_moved_pages") > moved
-    # What was filled is known to be in use again.
-    assert guest.read_int(COUNTERS + "reported_bytes") <= guest.meminfo()["MemFree"]
+    # What was filled is known to be in use again; the guest goes on between two looks.
+    assert guest.read_int(COUNTERS + "reported_bytes") <= guest.meminfo()["MemFree"] + 8 * MIB
     end(job)
 
 
