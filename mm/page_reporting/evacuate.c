@@ -131,7 +131,8 @@ static DECLARE_WAIT_QUEUE_HEAD(hurry_wait);
 
 static bool allowed(void)
 {
-	return the_evacuation && fpr_may_go_on() && (READ_ONCE(page_reporting_evacuate) || READ_ONCE(hurried));
+	return the_evacuation && fpr_may_go_on() &&
+	       (READ_ONCE(page_reporting_evacuate) || READ_ONCE(hurried));
 }
 
 /* What else goes on */
@@ -241,9 +242,9 @@ static struct evacuate_seen *seen_at(unsigned long pfn)
 }
 
 /*
- * Does a file system hold on to the buffers of a locked folio in its page cache?  A journal does so until
- * its next commit, be that in seconds or in hours, and no mode of migration
- * moves them until then.
+ * Does a file system hold on to the buffers of a locked folio in its page cache?
+ * A journal does so until its next commits, be that in seconds or in hours, and
+ * no mode of migration moves them until then.
  */
 static enum fpr_left buffers_left(struct folio *folio)
 {
@@ -409,7 +410,7 @@ static enum fpr_left unit_look(unsigned long start, u16 *nr_free, unsigned long 
 				nr = lru_page_look(page, &why);
 			if (!nr)
 				return FPR_LEFT_UNMOVABLE;
-		} else if (__PageMovable(page) && !PageOffline(page)) {
+		} else if (__folio_test_movable(page_folio(page)) && !PageOffline(page)) {
 			/* Compressed swap; not a balloon's, which two requests move. */
 		} else if (page_ref_count(page) || PageReserved(page) || PageHWPoison(page)) {
 			/* The kernel's own, or not on an LRU list yet. */

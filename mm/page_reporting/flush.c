@@ -41,8 +41,8 @@
  * A flush that is asked for while one runs starts after it, for that one may
  * have passed what the writer freed.
  */
-static struct {
-	spinlock_t lock;
+static struct flush_state {
+	spinlock_t lock;	/* see above */
 	unsigned long asked;
 	unsigned long started;
 	unsigned long done;

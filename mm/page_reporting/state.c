@@ -26,6 +26,7 @@ unsigned int page_reporting_threshold_kbytes = 4096;
 /* Make free memory whole: 0 never, 1 when that disturbs nobody. */
 unsigned int page_reporting_evacuate = 1;
 
+/* Guards the map as a whole, and what is in flight. */
 DEFINE_MUTEX(fpr_pass_lock);
 
 struct pace fpr_pace;

@@ -293,6 +293,9 @@ bool fpr_drain_free_if_due(void)
 	if (get_jiffies_64() - READ_ONCE(last_drain) < DRAIN_INTERVAL)
 		return false;
 	fpr_drain_free();
+	/* However little that was: it is the rest of what was freed before. */
+	if (fpr_may_go_on())
+		schedule_pass(fpr_base_delay());
 	return true;
 }
 
@@ -354,5 +357,6 @@ static int __init worker_init(void)
 		INIT_WORK(per_cpu_ptr(&lru_drain_work, cpu), lru_drain_func);
 	return 0;
 }
+
 /* Before any driver registers. */
 core_initcall(worker_init);

@@ -9,6 +9,7 @@ KERNELS = pytest.mark.kernels("overlay")
 PLAIN = "free-page-reporting=off"
 
 
+@pytest.mark.long
 @pytest.mark.better
 @pytest.mark.fresh
 @pytest.mark.machine(memory=1024, balloon=PLAIN)

@@ -26,8 +26,9 @@ def module():
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     with open(os.path.join(DRIVER, "Makefile")) as f:
-        objects = [line[1] for line in re.findall(r"^(virtio_balloon-.*) [:+]= (\w+\.o)$", f.read(),
-                                                  re.M) if "KUNIT" not in line[0]]
+        objects = [name for kind, names in re.findall(r"^(virtio_balloon-.*) [:+]= (.*)$",
+                                                      f.read(), re.M)
+                   for name in names.split() if "KUNIT" not in kind]
     for name in os.listdir(DRIVER):
         if name.endswith(".h") or name[:-1] + "o" in objects:
             shutil.copy(os.path.join(DRIVER, name), folder)
