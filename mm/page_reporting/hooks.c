@@ -48,8 +48,7 @@ static void learn(struct granule_map *map, unsigned long pfn, u32 granule)
 	}
 	nr_dirty = atomic_long_read(&map->nr[GRANULE_DIRTY]) << map->order;
 	soon = pace_is_mistake(&fpr_pace, nr_dirty, now);
-	if (soon)
-		pace_reused(&fpr_pace, 1UL << map->order, now);
+	pace_taken(&fpr_pace, 1UL << map->order, soon, now);
 	trace_page_reporting_reuse(pfn, map->order, age, soon);
 	fpr_stat_add(FPR_STAT_REUSED, 1);
 	fpr_stat_add(FPR_STAT_REUSED_SOON, soon);

@@ -7,9 +7,9 @@
  * As much, and not the same: what was reported lies at the tail of the free
  * lists, so a job that comes again is given other granules than it freed.  One
  * delay therefore serves all memory.  It grows when a good part of what was
- * reported is needed again within PACE_SOON, to a little more than the time for
- * which that memory had been free; and it falls back to the configured delay by
- * halves, when nobody has had use of it for a while.
+ * reported is needed again within PACE_SOON, and is a good part of what is needed:
+ * to a little more than the time for which that memory had been free.  It falls
+ * back to the configured delay by halves, when nobody has had use of it for a while.
  *
  * The hooks write single words of struct pace without a lock.  A lost update
  * makes the delay a little shorter or longer, once.
@@ -18,6 +18,42 @@
 #include <linux/minmax.h>
 
 #include "pace.h"
+
+/* The delay that would have avoided the present mistakes; 0 if they are few. */
+static unsigned long pace_wanted(const struct pace *pace)
+{
+	unsigned long of = max(pace->nr, READ_ONCE(pace->taken));
+	unsigned long few = max(of / PACE_SHARE, (unsigned long)PACE_WORTH);
+	unsigned long gap;
+
+	if (READ_ONCE(pace->reused) < few)
+		return 0;
+	gap = pace->waited + (READ_ONCE(pace->reused_at) - pace->first);
+	return gap + gap / 2;
+}
+
+/* What earlier mistakes ask for, by now. */
+static unsigned long pace_held(const struct pace *pace, unsigned long now)
+{
+	unsigned long halvings = (now - READ_ONCE(pace->used_at)) / PACE_COOLING;
+
+	return halvings < BITS_PER_LONG ? pace->hold >> halvings : 0;
+}
+
+/* The present mistakes become earlier ones. */
+static void pace_settle(struct pace *pace, unsigned long now)
+{
+	unsigned long wanted = pace_wanted(pace), held = pace_held(pace, now);
+
+	if (wanted > held || !held) {
+		WRITE_ONCE(pace->hold, wanted);
+		WRITE_ONCE(pace->used_at, now);
+	}
+	WRITE_ONCE(pace->taken, 0);
+	WRITE_ONCE(pace->reused, 0);
+	WRITE_ONCE(pace->nr, 0);
+	pace->waited = 0;
+}
 
 /**
  * pace_reported() - memory has been reported
@@ -34,10 +70,8 @@ void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
 	if (!nr)
 		return;
 	if (!pace->nr || now - pace->first >= PACE_SOON) {
-		WRITE_ONCE(pace->reused, 0);
+		pace_settle(pace, now);
 		pace->first = now;
-		pace->waited = 0;
-		WRITE_ONCE(pace->nr, 0);
 	}
 	WRITE_ONCE(pace->nr, pace->nr + nr);
 	WRITE_ONCE(pace->last, now);
@@ -64,17 +98,21 @@ bool pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
 }
 
 /**
- * pace_reused() - a mistake has been made
+ * pace_taken() - reported memory is needed again
  * @pace: the pace
- * @nr: pages that are needed again
+ * @nr: pages
+ * @mistake: what pace_is_mistake() says of them
  * @now: jiffies
  *
  * Context: Any.
  */
-void pace_reused(struct pace *pace, unsigned long nr, unsigned long now)
+void pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long now)
 {
 	unsigned long reused = READ_ONCE(pace->reused);
 
+	WRITE_ONCE(pace->taken, READ_ONCE(pace->taken) + nr);
+	if (!mistake)
+		return;
 	if (!reused)
 		WRITE_ONCE(pace->reused_at, now);
 	WRITE_ONCE(pace->reused, reused + nr);
@@ -107,20 +145,8 @@ void pace_kept(struct pace *pace, unsigned long age, unsigned long base,
  */
 unsigned long pace_delay(struct pace *pace, unsigned long base, unsigned long now)
 {
-	unsigned long halvings = (now - READ_ONCE(pace->used_at)) / PACE_COOLING;
-	unsigned long hold = halvings < BITS_PER_LONG ? pace->hold >> halvings : 0;
-	unsigned long reused = READ_ONCE(pace->reused);
-
-	if (reused >= max(pace->nr / PACE_SHARE, (unsigned long)PACE_WORTH)) {
-		unsigned long gap = pace->waited + (READ_ONCE(pace->reused_at) - pace->first);
-
-		hold = max(hold, gap + gap / 2);
-		WRITE_ONCE(pace->reused, 0);
-		WRITE_ONCE(pace->nr, 0);
-		WRITE_ONCE(pace->used_at, now);
-		WRITE_ONCE(pace->hold, hold);
-	} else if (hold <= base) {
-		WRITE_ONCE(pace->hold, 0);
-	}
-	return clamp(hold, base, PACE_MAX * base);
+	/* What a job takes is known by then. */
+	if (READ_ONCE(pace->reused) && now - READ_ONCE(pace->reused_at) >= PACE_SOON)
+		pace_settle(pace, now);
+	return clamp(max(pace_held(pace, now), pace_wanted(pace)), base, PACE_MAX * base);
 }

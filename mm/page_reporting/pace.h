@@ -18,7 +18,10 @@
 #define PACE_COOLING	(30 * HZ)
 /* The delay grows to so many times the configured one at most. */
 #define PACE_MAX	16
-/* The delay grows when one reported page in so many was needed again soon, */
+/*
+ * The delay grows when one reported page in so many was needed again soon, and one
+ * needed page in so many had been reported just before,
+ */
 #define PACE_SHARE	4
 /* and no less than this: little memory does not hold up much. */
 #define PACE_WORTH	(SZ_16M >> PAGE_SHIFT)
@@ -29,9 +32,10 @@
  * @first: when the first of them were reported
  * @last: when the last of them were
  * @waited: how long they had been free by then, at most
- * @reused: how many reported pages were needed again meanwhile, and soon
- * @reused_at: when the first of these was; valid if @reused is not 0
- * @hold: the longer delay that would have avoided it; 0: none
+ * @taken: reported pages that were needed again meanwhile
+ * @reused: of these, pages whose report was a mistake
+ * @reused_at: when the first of these was needed; valid if @reused is not 0
+ * @hold: the longer delay that would have avoided earlier mistakes; 0: none
  * @used_at: when @hold was last of use
  */
 struct pace {
@@ -39,6 +43,7 @@ struct pace {
 	unsigned long first;
 	unsigned long last;
 	unsigned long waited;
+	unsigned long taken;
 	unsigned long reused;
 	unsigned long reused_at;
 	unsigned long hold;
@@ -49,7 +54,7 @@ void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
 		   unsigned long now);
 bool pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
 		     unsigned long now);
-void pace_reused(struct pace *pace, unsigned long nr, unsigned long now);
+void pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long now);
 void pace_kept(struct pace *pace, unsigned long age, unsigned long base,
 	       unsigned long now);
 unsigned long pace_delay(struct pace *pace, unsigned long base, unsigned long now);

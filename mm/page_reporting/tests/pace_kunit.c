@@ -20,8 +20,7 @@ static void come_again(struct pace *pace, unsigned long nr, unsigned long waited
 	pace_reported(pace, nr, waited, *now + waited);
 	*now += gap;
 	for (i = 0; i < nr / PIECE; i++)
-		if (pace_is_mistake(pace, 0, *now))
-			pace_reused(pace, PIECE, *now);
+		pace_taken(pace, PIECE, pace_is_mistake(pace, 0, *now), *now);
 }
 
 static void starts_at_the_base(struct kunit *test)
@@ -76,8 +75,23 @@ static void little_memory_holds_up_nothing(struct kunit *test)
 	now += 100 * BASE;
 	pace_reported(&pace, JOB, BASE, now);
 	for (unsigned long i = 0; i < JOB / PACE_SHARE / PIECE - 1; i++)
-		pace_reused(&pace, PIECE, now + BASE);
+		pace_taken(&pace, PIECE, true, now + BASE);
 	KUNIT_EXPECT_EQ(test, pace_delay(&pace, BASE, now + BASE), BASE);
+}
+
+/* Of what a large job takes little had been reported just before. */
+static void large_job_is_not_held_up(struct kunit *test)
+{
+	unsigned long now = 1000 * BASE, i;
+	struct pace pace = {};
+
+	pace_reported(&pace, 2 * PACE_WORTH, BASE, now);
+	now += BASE;
+	for (i = 0; i < JOB / PIECE; i++)
+		pace_taken(&pace, PIECE, pace_is_mistake(&pace, 0, now), now);
+	KUNIT_EXPECT_EQ(test, pace.reused, 2UL * PACE_WORTH);
+	KUNIT_EXPECT_EQ(test, pace_delay(&pace, BASE, now), BASE);
+	KUNIT_EXPECT_EQ(test, pace_delay(&pace, BASE, now + 2 * PACE_SOON), BASE);
 }
 
 static void late_reuse_is_no_mistake(struct kunit *test)
@@ -98,7 +112,7 @@ static void reuse_beside_dirty_memory_is_no_mistake(struct kunit *test)
 	pace_reported(&pace, JOB, BASE, now);
 	KUNIT_EXPECT_FALSE(test, pace_is_mistake(&pace, JOB, now));
 	/* No more mistakes than what was reported. */
-	pace_reused(&pace, JOB, now);
+	pace_taken(&pace, JOB, true, now);
 	KUNIT_EXPECT_FALSE(test, pace_is_mistake(&pace, 0, now));
 }
 
@@ -118,6 +132,7 @@ static struct kunit_case pace_cases[] = {
 	KUNIT_CASE(job_that_comes_again_is_waited_for),
 	KUNIT_CASE(delay_has_a_limit),
 	KUNIT_CASE(little_memory_holds_up_nothing),
+	KUNIT_CASE(large_job_is_not_held_up),
 	KUNIT_CASE(late_reuse_is_no_mistake),
 	KUNIT_CASE(reuse_beside_dirty_memory_is_no_mistake),
 	KUNIT_CASE(clock_may_wrap),
