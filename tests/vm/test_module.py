@@ -35,7 +35,7 @@ def module():
     with open(os.path.join(folder, "Makefile"), "w") as f:
         # Another name than that of the initcall which must not run.
         f.write(f"obj-m := {NAME}.o\n{NAME}-y := {' '.join(objects)}\n"
-                f"ccflags-y := -Dballoon_driver={NAME}_driver\n")
+                f"ccflags-y := -Dvb_driver={NAME}_driver\n")
     build = subprocess.run([os.path.join(paths.TOOLS, "build-kernel"), "overlay", f"M={folder}",
                             "modules"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            text=True, check=False)
@@ -62,7 +62,7 @@ def test_load_unload_and_load_again(module, tmp_path):
     os.truncate(disk, (size + 511) // 512 * 512)
     with Guest("overlay", name="test-module", memory=1024, drives=[(str(disk), "readonly=on")],
                balloon="free-page-reporting=on,deflate-on-oom=on",
-               cmdline="initcall_blacklist=balloon_driver_init") as guest:
+               cmdline="initcall_blacklist=vb_driver_init") as guest:
         guest.sh(f"head -c {size} /dev/vda >/{NAME}.ko")
         assert not guest.exists("/sys/bus/virtio/drivers/virtio_balloon")
         before = guest.meminfo()["MemFree"]

@@ -35,6 +35,12 @@ static unsigned long zone_free(struct zone *zone)
 	return nr_free > keep ? nr_free - keep : 0;
 }
 
+/* As node_page_state_pages(), which modules cannot call.  Slab counts in pages, too. */
+static unsigned long node_pages(const struct pglist_data *pgdat, enum node_stat_item item)
+{
+	return max(atomic_long_read(&pgdat->vm_stat[item]), 0L);
+}
+
 /**
  * vb_node_spare() - memory of a node that is free or cheap to free
  * @nid: an online node
@@ -51,9 +57,9 @@ unsigned long vb_node_spare(int nid)
 	unsigned long spare;
 	struct zone *zone;
 
-	spare = node_page_state(pgdat, NR_INACTIVE_FILE) +
-		node_page_state(pgdat, NR_ACTIVE_FILE) / 2 +
-		node_page_state_pages(pgdat, NR_SLAB_RECLAIMABLE_B) / 2;
+	spare = node_pages(pgdat, NR_INACTIVE_FILE) +
+		node_pages(pgdat, NR_ACTIVE_FILE) / 2 +
+		node_pages(pgdat, NR_SLAB_RECLAIMABLE_B) / 2;
 	for (zone = pgdat->node_zones; zone < pgdat->node_zones + MAX_NR_ZONES; zone++)
 		if (managed_zone(zone))
 			spare += zone_free(zone);
