@@ -257,10 +257,30 @@ struct granule_table *fpr_map_table(struct granule_map *map, unsigned long secti
 	return rcu_dereference_protected(map->table[section], map_is_stable());
 }
 
-/*
- * When it was freed is unknown: long ago.  In use or not, a pass will look.
- * Hooks may run meanwhile.
- */
+/* The zone of a range's first granule; NULL if that is not online. */
+static struct zone *range_zone(const struct granule_range *range)
+{
+	struct page *page = pfn_to_online_page((range->section << FPR_SECTION_SHIFT) +
+					       (range->first << range->map->order));
+
+	return page ? page_zone(page) : NULL;
+}
+
+/* Make granules dirty up to @end or the end of the zone, one after the other. */
+static void range_forget(struct granule_range *range, struct zone *zone,
+			 unsigned long end)
+{
+	/* When they were freed is unknown: long ago. */
+	u32 dirty = granule_make(GRANULE_DIRTY, jiffies - GRANULE_LONG_AGO);
+	unsigned long flags;
+
+	spin_lock_irqsave(&zone->lock, flags);
+	for (; range->first < end && range_zone(range) == zone; range->first++)
+		fpr_range_set(range, dirty);
+	spin_unlock_irqrestore(&zone->lock, flags);
+}
+
+/* In use or not, a pass will look.  Hooks may run meanwhile. */
 static void section_forget(struct granule_map *map, unsigned long section)
 {
 	struct granule_range range = {
@@ -269,34 +289,17 @@ static void section_forget(struct granule_map *map, unsigned long section)
 		.table = fpr_map_table(map, section),
 		.nr = 1,
 	};
-	unsigned long nr = granules_in_section(map), held = 0, flags;
-	struct zone *zone = NULL, *next;
-	u32 dirty = granule_make(GRANULE_DIRTY, jiffies - GRANULE_LONG_AGO);
+	unsigned long nr = granules_in_section(map);
 
-	if (!range.table)
-		return;
-	for (; range.first < nr; range.first++) {
-		struct page *page = pfn_to_online_page((section << FPR_SECTION_SHIFT) +
-						       (range.first << map->order));
+	while (range.table && range.first < nr) {
+		struct zone *zone = range_zone(&range);
 
-		next = page ? page_zone(page) : NULL;
-		if (zone && (next != zone || held >= FORGET_GRANULES)) {
-			spin_unlock_irqrestore(&zone->lock, flags);
-			zone = NULL;
-			cond_resched();
-		}
-		if (!next)
-			continue;
-		if (!zone) {
-			zone = next;
-			held = 0;
-			spin_lock_irqsave(&zone->lock, flags);
-		}
-		fpr_range_set(&range, dirty);
-		held++;
+		if (zone)
+			range_forget(&range, zone, min(nr, range.first + FORGET_GRANULES));
+		else
+			range.first++;
+		cond_resched();
 	}
-	if (zone)
-		spin_unlock_irqrestore(&zone->lock, flags);
 }
 
 /* No hook sees the table yet, or its memory is not online yet. */
