@@ -8,8 +8,8 @@
 #ifndef _MM_PAGE_REPORTING_H
 #define _MM_PAGE_REPORTING_H
 
-#include <linux/jump_label.h>
 #include <linux/mm.h>
+#include <linux/page_reporting.h>
 /* Not for this file: mm/page_alloc.c has it from here. */
 #include <linux/page-isolation.h>
 
@@ -20,7 +20,6 @@ static inline bool page_reported(const struct page *page)
 }
 
 #ifdef CONFIG_PAGE_REPORTING
-DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);
 extern unsigned int page_reporting_granule_order;
 
 void __page_reporting_freed(unsigned long pfn, unsigned int order,
@@ -40,7 +39,7 @@ void __page_reporting_putback(struct page *page, unsigned int order);
 static inline void page_reporting_freed(unsigned long pfn, unsigned int order,
 					unsigned int merged_order)
 {
-	if (static_branch_unlikely(&page_reporting_enabled) &&
+	if (page_reporting_active() &&
 	    merged_order >= READ_ONCE(page_reporting_granule_order))
 		__page_reporting_freed(pfn, order, merged_order);
 }
@@ -56,7 +55,7 @@ static inline void page_reporting_freed(unsigned long pfn, unsigned int order,
 static inline void page_reporting_taken(struct page *page, unsigned int order,
 					unsigned int block_order)
 {
-	if (static_branch_unlikely(&page_reporting_enabled) &&
+	if (page_reporting_active() &&
 	    block_order >= READ_ONCE(page_reporting_granule_order))
 		__page_reporting_taken(page_to_pfn(page), order);
 }

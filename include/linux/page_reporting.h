@@ -8,6 +8,7 @@
 #ifndef _LINUX_PAGE_REPORTING_H
 #define _LINUX_PAGE_REPORTING_H
 
+#include <linux/jump_label.h>
 #include <linux/types.h>
 
 struct scatterlist;
@@ -37,5 +38,28 @@ struct page_reporting_dev_info {
 
 int page_reporting_register(struct page_reporting_dev_info *prdev);
 void page_reporting_unregister(struct page_reporting_dev_info *prdev);
+
+#ifdef CONFIG_PAGE_REPORTING
+DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);
+
+/**
+ * page_reporting_active() - is free memory reported to a host?
+ *
+ * For allocations that choose where kernel pages lie: each pageblock that they
+ * keep to themselves is one that evacuation cannot make whole.
+ *
+ * Context: Any.  A patched-out branch while no device is registered.
+ * Return: true from the first registration of a device to the last removal.
+ */
+static inline bool page_reporting_active(void)
+{
+	return static_branch_unlikely(&page_reporting_enabled);
+}
+#else
+static inline bool page_reporting_active(void)
+{
+	return false;
+}
+#endif
 
 #endif /* _LINUX_PAGE_REPORTING_H */

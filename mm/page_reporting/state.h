@@ -6,15 +6,12 @@
 #define _MM_PAGE_REPORTING_STATE_H
 
 #include <linux/atomic.h>
-#include <linux/jump_label.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/page_reporting.h>
 #include <linux/types.h>
 
 #include "pace.h"
-
-DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);
 
 /* Knobs; page_reporting_order is -1 until somebody has asked for one. */
 extern unsigned int page_reporting_order;

@@ -10,7 +10,7 @@
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/sizes.h>
-#include <linux/swap.h>
+#include <linux/swapfile.h>
 #include <linux/vmstat.h>
 
 #include "balloon.h"
