@@ -47,7 +47,6 @@ def test_resync_after_a_dump(guest, tmp_path):
     assert guest.read_int(COUNTERS + "resyncs") == resyncs + 1
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("prealloc", ["off", "on"])
 def test_restored_guest_resyncs_by_itself(tmp_path, prealloc):
     """A VM generation id that has changed says that this is a clone."""
@@ -58,7 +57,7 @@ def test_restored_guest_resyncs_by_itself(tmp_path, prealloc):
         return Guest("overlay", name=f"test-resync-{name}", memory=1024,
                      extra=["-device", f"vmgenid,guid={guid}"], **arguments)
 
-    with start("source", source) as guest:
+    with start("source", source, backend="memory-backend-ram") as guest:
         use(guest)
         before = guest.charge()
         guest.qmp.command("stop")

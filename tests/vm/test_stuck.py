@@ -12,6 +12,8 @@ VM = "/proc/sys/vm/page_reporting_"
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 BALLOON = "/sys/bus/virtio/drivers/virtio_balloon"
 MEMORY = "/sys/devices/system/memory"
+# What a task that waits for something stuck has the kernel say when it is to freeze.
+UNFROZEN = [r"Freezing .* failed after .* refusing to freeze", r"Call Trace:"]
 
 
 def within(seconds, what, action):
@@ -43,7 +45,7 @@ def slow_disk(request, tmp_path):
         f.truncate(512 * MIB)
     subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", disk], check=True)
     name = f"test-{request.node.name}"
-    with Guest("overlay", name=name, memory=1024, max_memory=2048, cmdline="movablecore=256M",
+    with Guest("overlay", name=name, memory=1024, max_memory=2048,
                drives=[(str(disk), "id=disk,throttling.iops-total=100000")]) as guest:
         guest.sh("mkdir -p /d && mount -t ext4 -o data=journal /dev/vda /d", 60)
         # Dirty pages and metadata in all of memory, and pieces of free memory between.
@@ -56,27 +58,85 @@ def slow_disk(request, tmp_path):
         assert not guest.bad_dmesg()
 
 
-def test_slow_disk_holds_up_nothing(slow_disk):
-    guest = slow_disk
+def holds_up_nothing(guest):
+    """Reports, flush, pause, suspend, memory hotplug and unbind return beside what is stuck."""
     job = guest.spawn("exec fragment --mib 300", 600)
     guest.wait_for(lambda: "fragmented" in job.output, 60, "memory is fragmented")
     passes = guest.read_int(COUNTERS + "passes")
     within(8, "flush", lambda: guest.write(VM + "flush", "5000 1", 60))
-    gives_back(guest, 150, 15)
+    gives_back(guest, 150, 30)
     assert guest.read_int(COUNTERS + "passes") > passes
     assert guest.read_int(COUNTERS + "evacuated") > 0, "evacuation had nothing to do"
 
     within(5, "pause", lambda: guest.write(VM + "pause", 1, 60))
     guest.write(VM + "pause", 0)
+    # Tasks that wait for what is stuck do not freeze; the kernel gives up after 2 s.
     within(5, "suspend", lambda: guest.sh(
-        "echo 0 >/sys/power/sync_on_suspend; echo 1 >/sys/module/suspend/parameters/pm_test_delay;"
+        "echo 2000 >/sys/power/pm_freeze_timeout; echo 0 >/sys/power/sync_on_suspend;"
+        "echo 1 >/sys/module/suspend/parameters/pm_test_delay;"
         "echo freezer >/sys/power/pm_test; echo freeze >/sys/power/state", 60))
-    part = f"{MEMORY}/memory{(1024 - 128) // 128}"
-    within(5, "offline", lambda: guest.write(f"{part}/state", "offline", 60))
+    offline(guest)
     device = guest.sh(f"cd {BALLOON} && echo virtio*").split()[0]
     within(5, "unbind", lambda: guest.write(f"{BALLOON}/unbind", device, 60))
     guest.write(f"{BALLOON}/bind", device, 60)
-    gives_back(guest, 150, 15)
+    gives_back(guest, 150, 30)
+
+
+def offline(guest):
+    """Memory that has nothing stuck in it goes, for it has come only now."""
+    guest.add_dimm(128 * MIB)
+    address = guest.qmp.command("query-memory-devices")[-1]["data"]["addr"]
+    part = f"{MEMORY}/memory{address // (128 * MIB)}"
+    guest.wait_for(lambda: guest.exists(part), 30, "the guest sees a new DIMM")
+    within(5, "online", lambda: guest.write(f"{part}/state", "online_movable", 60))
+    within(5, "offline", lambda: guest.write(f"{part}/state", "offline", 60))
+
+
+def test_slow_disk_holds_up_nothing(slow_disk):
+    holds_up_nothing(slow_disk)
+
+
+@pytest.mark.kernels("overlay")
+@pytest.mark.fresh
+@pytest.mark.machine(max_memory=2048)
+def test_file_server_that_does_not_answer_holds_up_nothing(guest, allow_dmesg):
+    """Pages that it is to fill are locked for as long as it likes."""
+    allow_dmesg += UNFROZEN
+    guest.sh("mkdir -p /stuck")
+    server = guest.spawn("exec stuck_fuse /stuck 100")
+    guest.wait_for(lambda: "mounted" in server.output, 20, "it is mounted")
+    reader = guest.spawn("exec cat /stuck/file >/dev/null")
+    guest.wait_for(lambda: "stuck" in server.output, 60, "it is stuck")
+    holds_up_nothing(guest)
+    assert reader.running and server.running
+    server.kill(15)
+    reader.kill(9)
+
+
+@pytest.fixture
+def suspended_disk(request, tmp_path):
+    disk = tmp_path / "disk"
+    with open(disk, "wb") as f:
+        f.truncate(512 * MIB)
+    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", disk], check=True)
+    with Guest("overlay", name=f"test-{request.node.name}", memory=1024, max_memory=2048,
+               drives=[(str(disk), "id=disk")]) as guest:
+        guest.sh("linear create /dev/vda && mkdir -p /d && mount -t ext4 /dev/linear /d", 60)
+        yield guest
+        guest.sh("linear resume && umount /d", 60)
+        assert not guest.bad_dmesg(allowed=UNFROZEN)
+
+
+def test_suspended_disk_holds_up_nothing(suspended_disk):
+    """What is being written when it is suspended stays under write-back, or locked."""
+    guest = suspended_disk
+    guest.sh("files --dir /d --count 60 --kib 1024 && "
+             "i=0; while [ $i -lt 500 ]; do echo x >/d/s$i; i=$((i + 1)); done", 120)
+    guest.sh("linear suspend")
+    writer = guest.spawn("exec sync")
+    guest.wait_for(lambda: guest.vmstat()["nr_writeback"] > 0, 30, "pages are being written")
+    holds_up_nothing(guest)
+    assert writer.running
 
 
 @pytest.mark.kernels("overlay")

@@ -1,0 +1,82 @@
+"""Every allocation that driver and engine make fails once: nothing crashes, nothing is lost."""
+
+import pytest
+
+from guest import MIB
+from test_balloon import resize
+
+DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
+DEBUGFS = "/sys/kernel/debug"
+KINDS = ("failslab", "fail_page_alloc")
+
+pytestmark = [pytest.mark.long, pytest.mark.kernels("debug"), pytest.mark.fresh,
+              pytest.mark.machine(memory=1024, cmdline="kmemleak=on",
+                                  balloon="free-page-reporting=on,deflate-on-oom=on,"
+                                          "free-page-hint=on")]
+
+
+@pytest.fixture
+def faults(guest):
+    """Faults can be injected, silently, into allocations that may sleep as well."""
+    guest.sh(f"mount -t debugfs none {DEBUGFS} 2>/dev/null || :")
+    for kind in KINDS:
+        guest.write(f"{DEBUGFS}/{kind}/ignore-gfp-wait", "N")
+        guest.write(f"{DEBUGFS}/{kind}/verbose", 0)
+    guest.write(f"{DEBUGFS}/fail_page_alloc/min-order", 0)
+    guest.write(f"{DEBUGFS}/kmemleak", "clear")
+    yield guest
+    # An object is a leak only if it is still one at the next scan.
+    for _ in range(2):
+        guest.write(f"{DEBUGFS}/kmemleak", "scan", 120)
+    leaks = guest.read(f"{DEBUGFS}/kmemleak")
+    assert not any(word in leaks for word in ("virtballoon", "vb_", "page_reporting", "fpr_")), leaks
+
+
+def test_probe(faults):
+    """The n-th allocation of a probe fails, for each n there is."""
+    guest = faults
+    device = guest.sh(f"cd {DRIVER} && echo virtio*").split()[0]
+    output = guest.sh(f"""
+        failed=0 n=1
+        while :; do
+            echo {device} >{DRIVER}/unbind
+            left=$(sh -c 'echo '$n' >/proc/self/fail-nth
+                          echo {device} >{DRIVER}/bind
+                          read left </proc/self/fail-nth; echo $left' 2>/dev/null)
+            [ -e {DRIVER}/{device} ] || {{ failed=$((failed + 1)); echo {device} >{DRIVER}/bind; }}
+            [ -e {DRIVER}/{device} ] || exit 1
+            [ "$left" = 0 ] || [ -z "$left" ] || break
+            n=$((n + 1))
+            [ $n -lt 500 ] || exit 1
+        done
+        echo $n $failed
+        """, 600)
+    tried, failed = (int(word) for word in output.split()[-2:])
+    print(f"{tried} allocations, {failed} probes failed")
+    assert failed > 20
+    resize(guest, 700, 60)
+    resize(guest, 1024, 60)
+
+
+def test_work(faults):
+    """A third of what the kernel's workers allocate fails while the balloon works."""
+    guest = faults
+    for kind in KINDS:
+        guest.write(f"{DEBUGFS}/{kind}/task-filter", "Y")
+        guest.write(f"{DEBUGFS}/{kind}/probability", 33)
+        guest.write(f"{DEBUGFS}/{kind}/times", -1)
+    workers = ("for comm in /proc/[0-9]*/comm; do case $(cat $comm 2>/dev/null) in kworker*)"
+               " echo %d >${comm%%comm}make-it-fail 2>/dev/null;; esac; done; :")
+    guest.sh(workers % 1)
+    guest.poll_stats(1)
+    for size in (800, 600, 900, 500):
+        guest.set_balloon(size * MIB)
+        job = guest.spawn("exec hold --mib 150")
+        guest.wait_for(lambda job=job: "holding" in job.output or not job.running, 60, "held")
+        job.kill()
+        guest.sh(workers % 1)
+    guest.sh("echo 1 >/proc/sys/vm/compact_memory", 120)
+    for kind in KINDS:
+        guest.write(f"{DEBUGFS}/{kind}/probability", 0)
+    resize(guest, 1024, 120)
+    assert guest.vmstat()["oom_kill"] == 0
