@@ -61,3 +61,25 @@ def test_behind_a_root_port(kernel):
                extra=["-device", "pcie-root-port,id=port0,slot=7", "-device",
                       f"virtio-balloon-pci,id=balloon0,bus=port0,{BOTH}"]) as guest:
         works(guest, {32: 1})
+
+
+@LONG
+@pytest.mark.kernels("overlay")
+def test_microvm(kernel):
+    """No PCI: virtio-mmio, which the modern driver finds by ACPI or on the command line."""
+    with Guest(kernel, name="test-transport-microvm", memory=1024, machine="microvm",
+               balloon=BOTH, extra=["-global", "virtio-mmio.force-legacy=false"]) as guest:
+        works(guest, {32: 1})
+
+
+@LONG
+@pytest.mark.kernels("overlay", "upstream")
+def test_behind_an_iommu(kernel):
+    """The balloon is about physical pages: the driver refuses, QEMU insists, all else works."""
+    with Guest(kernel, name="test-transport-iommu", memory=1024,
+               balloon=BOTH + ",iommu_platform=on",
+               extra=["-device", "virtio-iommu-pci"]) as guest:
+        print(guest.sh("dmesg | grep -i 'iommu\\|virtio'"))
+        assert not guest.sh(f"ls -d {DRIVER}/virtio[0-9]* 2>/dev/null; :").strip()
+        guest.sh("hold --mib 200 & sleep 1; kill $!")
+        assert not guest.bad_dmesg()

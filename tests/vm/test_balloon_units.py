@@ -9,13 +9,11 @@ KERNELS = pytest.mark.kernels("overlay")
 PLAIN = "free-page-reporting=off"
 
 
-@pytest.mark.long
 @pytest.mark.better
 @pytest.mark.fresh
-@pytest.mark.machine(memory=1024, balloon=PLAIN)
-def test_pieces_are_made_whole(guest, hold):
-    """Free memory in pieces of 64 KiB, on a host that backs it with huge pages."""
-    hold(800).free()  # now the host has given it all
+@pytest.mark.machine(memory=1024, balloon=PLAIN, backend="memory-backend-ram,prealloc=on")
+def test_pieces_are_made_whole(guest):
+    """Free memory in pieces of 64 KiB, on a host that backs all of it with huge pages."""
     job = guest.spawn("exec fragment --mib 700 --piece 64")
     guest.wait_for(lambda: "fragmented" in job.output or not job.running, 240, "pieces")
     guest.settle()

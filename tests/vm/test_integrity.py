@@ -78,6 +78,9 @@ TROUBLE = (
     f"while :; do echo 1 >{VM}page_reporting_pause; sleep 0.5; "
     f"echo 0 >{VM}page_reporting_pause; sleep 3; done",
     f"while :; do echo 1 >{VM}compact_memory; sleep 1; done",
+    "cd /sys/devices/system/cpu/cpu1 && while :; do echo 0 >online; sleep 1; echo 1 >online; "
+    "sleep 1; done",
+    f"while :; do sleep 7; echo '60000 2' >{VM}page_reporting_flush; done 2>/dev/null",
     "stress-ng --quiet --vm 1 --vm-bytes 96M --fork 1 --shm 1 --shm-objs 4 --numa 1 --timeout 0",
 )
 
@@ -86,14 +89,18 @@ TROUBLE = (
 @pytest.mark.fresh
 @pytest.mark.kernels("debug", "overlay")
 @pytest.mark.machine(memory=1280, numa=[640, 640], max_memory=None, cmdline="")
-@pytest.mark.parametrize("order", [0, 9])
-def test_live_data_amid_all_trouble(guest, setting, order):
-    setting(ORDER, order)
+@pytest.mark.parametrize("orders, seconds", [("0", 300), ("9", 300), ("0 9 4 7", 600)])
+def test_live_data_amid_all_trouble(guest, setting, orders, seconds):
+    setting(ORDER, orders.split()[0])
     setting(DELAY, 0)
     counters = "/sys/kernel/mm/page_reporting/"
-    jobs = [guest.spawn(f"exec sh -c {shlex.quote(script)}") for script in TROUBLE]
-    patterns = guest.spawn("exec patterns --mib 200 --seconds 300 --jobs 2 --quiet-ms 200")
-    guest.wait_for(lambda: not patterns.running, 360, "the patterns' end")
+    trouble = list(TROUBLE)
+    if " " in orders:
+        trouble.append(f"while :; do for i in {orders}; do echo $i >{ORDER}; sleep 4; done; done")
+    jobs = [guest.spawn(f"exec sh -c {shlex.quote(script)}") for script in trouble]
+    patterns = guest.spawn(f"exec patterns --mib 200 --seconds {seconds} --jobs 2 "
+                           "--quiet-ms 200")
+    guest.wait_for(lambda: not patterns.running, seconds + 60, "the patterns' end")
     running = [job.running for job in jobs]
     for job in jobs:
         job.kill()

@@ -85,7 +85,7 @@ class Guest:
     def __init__(self, kernel="overlay", *, name="guest", memory=2048, smp=2, numa=None,
                  balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, root=None, drives=(),
                  backend=None, accel=None, icount=None, tb_size=None, trace=(),
-                 restartable=False, incoming=None, extra=()):
+                 restartable=False, incoming=None, machine=MACHINE, extra=()):
         if root not in (None, "debian"):
             raise ValueError(f"no root named {root}")
         self.kernel = kernel
@@ -111,6 +111,7 @@ class Guest:
         self._trace = trace
         self._restartable = restartable
         self._incoming = incoming
+        self._machine_type = machine
         self._extra = list(extra)
         self._dimms = 0
         self._bases = {}  # RAM block: host address
@@ -254,7 +255,7 @@ class Guest:
                    "-append", append.strip(),
                    "-chardev", f"file,id=console,path={self.console_log}",
                    "-serial", "chardev:console", *self._socket("agent"),
-                   "-serial", "chardev:agent", *self._socket("qmp"),
+                   *self._second_serial(), *self._socket("qmp"),
                    "-mon", "chardev=qmp,mode=control",
                    "-D", self._trace_log, "-trace", "ram_block_discard_range"]
         for event in self._trace:
@@ -262,7 +263,8 @@ class Guest:
         if not self._restartable:
             command.append("-no-reboot")
         if self._balloon is not None:
-            command += ["-device", ",".join(filter(None, ("virtio-balloon-pci,id=balloon0",
+            bus = "device" if self._microvm else "pci"
+            command += ["-device", ",".join(filter(None, (f"virtio-balloon-{bus},id=balloon0",
                                                           self._balloon)))]
             if "free-page-hint=on" in self._balloon:
                 command[-1] += ",iothread=iothread0"
@@ -277,6 +279,16 @@ class Guest:
                                                          options)))]
         return command + self._extra
 
+    @property
+    def _microvm(self):
+        return self._machine_type.startswith("microvm")
+
+    def _second_serial(self):
+        """The agent's; a microvm has one port of its own."""
+        if self._microvm:
+            return ["-device", "isa-serial,chardev=agent,iobase=0x2f8,irq=3,index=1"]
+        return ["-serial", "chardev:agent"]
+
     def _socket(self, name):
         path = os.path.join(self._sockets, name)
         return ["-chardev", f"socket,id={name},path={path},server=on,wait=off"]
@@ -284,10 +296,10 @@ class Guest:
     def _machine(self):
         if not self.numa:
             if not self._backend:
-                return ["-machine", MACHINE]
-            return ["-machine", f"{MACHINE},memory-backend=ram0",
+                return ["-machine", self._machine_type]
+            return ["-machine", f"{self._machine_type},memory-backend=ram0",
                     "-object", f"{self._backend},id=ram0,size={self.memory}"]
-        options = ["-machine", MACHINE]
+        options = ["-machine", self._machine_type]
         backend = self._backend or "memory-backend-ram"
         share = self.smp // len(self.numa)
         for node, size in enumerate(self.numa):

@@ -227,11 +227,13 @@ struct vb_relief {
  * @lock: guards @pages and @nr_pages
  * @pages: the pages
  * @nr_pages: their number
+ * @grown_at: when the last one was added, in jiffies; the size work's own
  */
 struct vb_cushion {
 	spinlock_t lock;	/* pages, nr_pages */
 	struct list_head pages;
 	unsigned long nr_pages;
+	unsigned long grown_at;
 };
 
 /**
@@ -416,6 +418,8 @@ struct vb_recover {
  * @deflate: the deflate queue
  * @nodes: pages in the balloon, by node
  * @unit: pages of a whole unit that is about to be sent
+ * @unit_skip: requests until the next attempt to make one
+ * @unit_backoff: the last value of @unit_skip
  * @nr_pages: guest pages that belong to the host, in flight or not
  * @nr_returned: guest pages given back to the guest since probe
  * @no_inflate: this guest must not give pages away
@@ -445,6 +449,8 @@ struct virtio_balloon {
 	struct vb_queue deflate;
 	struct vb_node *nodes;
 	struct list_head unit;
+	unsigned int unit_skip;
+	unsigned int unit_backoff;
 	atomic_long_t nr_pages;
 	atomic_long_t nr_returned;
 	bool no_inflate;
@@ -552,6 +558,8 @@ void vb_free_page(struct virtio_balloon *vb, struct page *page);
 /* cushion.c */
 void vb_cushion_init(struct virtio_balloon *vb);
 bool vb_cushion_grow(struct virtio_balloon *vb);
+unsigned long vb_cushion_reserve(struct virtio_balloon *vb);
+bool vb_cushion_waits(struct virtio_balloon *vb);
 struct page *vb_cushion_take(struct virtio_balloon *vb);
 unsigned long vb_cushion_drop(struct virtio_balloon *vb);
 unsigned long vb_cushion_pages(struct virtio_balloon *vb);

@@ -6,7 +6,12 @@
  * more: what it does not use goes to disk.  That takes allocations which run into the
  * watermarks, and those must not come at the cost of the reserve.  So the reserve itself is
  * allocated for the time of the inflation, as a cushion: reclaim works for that, at
- * the pace that it is capable of, and what comes back at the end is free memory.
+ * the pace that it is capable of, and what comes back at the end is free memory.  It is
+ * twice the reserve, for at the edge of the reserve a single task that reclaims would have
+ * pages come back.
+ *
+ * Reclaim that fails is often merely waiting for the disk.  The cushion is kept while
+ * something comes of it now and then.
  *
  * A task that needs memory meanwhile reclaims like the balloon.  If that fails, the
  * OOM path or the pressure path takes the cushion first.
@@ -21,6 +26,9 @@
 /* Made spare at a time, and free swap without which it is not even tried. */
 #define CUSHION_STEP	(SZ_4M >> PAGE_SHIFT)
 #define CUSHION_SWAP	(SZ_32M >> PAGE_SHIFT)
+
+/* For so long nothing may come of reclaim. */
+#define CUSHION_PATIENCE	(2 * HZ)
 
 /**
  * vb_cushion_pages() - how large the cushion is
@@ -45,7 +53,33 @@ static bool cushion_add(struct virtio_balloon *vb)
 	list_add(&page->lru, &cushion->pages);
 	cushion->nr_pages++;
 	spin_unlock(&cushion->lock);
+	cushion->grown_at = jiffies;
 	return true;
+}
+
+/**
+ * vb_cushion_reserve() - what inflation leaves to the guest
+ * @vb: the balloon
+ *
+ * Context: The size work.
+ * Return: guest pages.
+ */
+unsigned long vb_cushion_reserve(struct virtio_balloon *vb)
+{
+	return vb_cushion_pages(vb) ? 2 * vb_reserve(vb) : vb_reserve(vb);
+}
+
+/**
+ * vb_cushion_waits() - will more be swapped out soon?
+ * @vb: the balloon
+ *
+ * Context: The size work.
+ * Return: whether to try again shortly, instead of giving up for a while.
+ */
+bool vb_cushion_waits(struct virtio_balloon *vb)
+{
+	return vb_cushion_pages(vb) && vb_swap_spare() >= CUSHION_SWAP &&
+	       time_before(jiffies, vb->cushion.grown_at + CUSHION_PATIENCE);
 }
 
 /**
@@ -57,7 +91,7 @@ static bool cushion_add(struct virtio_balloon *vb)
  */
 bool vb_cushion_grow(struct virtio_balloon *vb)
 {
-	unsigned long want = vb_reserve(vb) + CUSHION_STEP;
+	unsigned long want = 2 * vb_reserve(vb) + CUSHION_STEP;
 	unsigned long spare = 0, i;
 	unsigned long until;
 

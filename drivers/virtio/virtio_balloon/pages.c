@@ -24,6 +24,12 @@
 #define TAKE_GFP	(balloon_mapping_gfp_mask() | __GFP_NOMEMALLOC | \
 			 __GFP_NORETRY | __GFP_NOWARN)
 
+/* Compaction that has failed defers itself for up to so many attempts. */
+#define UNIT_TRIES	64
+/* Requests of pieces that follow a unit that could not be made; doubled up to the last. */
+#define UNIT_SKIP_MIN	2
+#define UNIT_SKIP_MAX	256
+
 /* A host that owes an answer for so long will not get to see more pages. */
 #define ANNOUNCE_PATIENCE	(5 * HZ)
 
@@ -46,18 +52,37 @@ static int richest_node(void)
 }
 
 /*
- * Takes a unit as a whole, if there is none by compaction.  Compaction that fails
- * defers itself, so asking again costs little.
+ * Has the kernel make a unit whole.  Compaction that fails defers itself, and a deferred
+ * attempt costs little: asking on until it really tries again is cheaper than what the
+ * host does not gain by pieces.  If it fails even so, there may be nothing to be made.
+ * Page cache is not reclaimed for that in the background.
  */
+static struct page *make_unit(struct virtio_balloon *vb, int nid)
+{
+	gfp_t gfp = (TAKE_GFP | __GFP_THISNODE) & ~__GFP_KSWAPD_RECLAIM;
+	struct page *page = NULL;
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_COMPACTION))
+		return NULL;
+	if (vb->unit_skip) {
+		vb->unit_skip--;
+		return NULL;
+	}
+	for (i = 0; !page && i < UNIT_TRIES; i++)
+		page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER);
+	vb->unit_backoff = page ? 0 : clamp(2 * vb->unit_backoff, UNIT_SKIP_MIN, UNIT_SKIP_MAX);
+	vb->unit_skip = vb->unit_backoff;
+	return page;
+}
+
 static void take_unit(struct virtio_balloon *vb, int nid)
 {
-	gfp_t gfp = TAKE_GFP | __GFP_THISNODE;
+	gfp_t gfp = (TAKE_GFP | __GFP_THISNODE) & ~__GFP_RECLAIM;
 	struct page *page;
 	unsigned int i;
 
-	page = alloc_pages_node(nid, gfp & ~__GFP_RECLAIM, VB_UNIT_ORDER);
-	if (!page && IS_ENABLED(CONFIG_COMPACTION))
-		page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER);
+	page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER) ?: make_unit(vb, nid);
 	if (!page)
 		return;
 

@@ -17,6 +17,9 @@
 /* A look at requests in flight now and then, for a host that does not answer. */
 #define VB_STALL_LOOK	(10 * HZ)
 
+/* How soon to look again for memory that is being swapped out. */
+#define VB_SWAP_LOOK	max(HZ / 50, 1)
+
 static void set_state(struct virtio_balloon *vb, enum vb_size_state state)
 {
 	struct vb_size *size = &vb->size;
@@ -89,7 +92,7 @@ static void fill_view(struct virtio_balloon *vb, struct vb_size_view *view)
 		view->target = min(view->target, view->held);
 	if (view->target > view->held) {
 		unsigned long spare = vb_spare() + vb_cushion_pages(vb);
-		unsigned long reserve = vb_reserve(vb);
+		unsigned long reserve = vb_cushion_reserve(vb);
 
 		view->headroom = spare > reserve ? spare - reserve : 0;
 	}
@@ -117,6 +120,9 @@ static void make_plan(struct virtio_balloon *vb, struct vb_size_view *view,
 	if (plan->out_of_puff && vb_cushion_grow(vb)) {
 		fill_view(vb, view);
 		vb_size_decide(view, plan);
+	} else if (plan->out_of_puff && vb_cushion_waits(vb)) {
+		plan->out_of_puff = false;
+		plan->delay = VB_SWAP_LOOK;
 	}
 	if (plan->state != VB_INFLATING || plan->out_of_puff) {
 		vb_cushion_drop(vb);
