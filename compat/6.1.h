@@ -30,6 +30,7 @@
 #define nr_free_highatomic	nr_reserved_highatomic
 #define DEFAULT_CALLBACK_PRI	0
 #define alloc_hooks(allocation)	(allocation)
+#define abs_diff(a, b)		((a) > (b) ? (a) - (b) : (b) - (a))
 
 /* Not an option yet. */
 #ifdef CONFIG_BLOCK
