@@ -3,8 +3,15 @@
 
 SETUP := tools/vm/setup
 
+# KERNEL=7.3 is a series, KERNEL=upstream a kernel, KERNEL=upstream-7.3 both.
+series := $(lastword $(foreach word,$(subst -, ,$(KERNEL)),$(if $(findstring .,$(word)),$(word))))
+variant := $(patsubst %-$(series),%,$(filter-out $(series),$(KERNEL)))
+ifneq ($(series),)
+export SERIES := $(series)
+endif
+
 # make run KERNEL=upstream MEM=4G FILL=3000M SYSCTL=vm.page_reporting_delay_ms=5000
-RUN_OPTIONS = $(if $(KERNEL),--kernel '$(KERNEL)') $(if $(MEM),--mem '$(MEM)') \
+RUN_OPTIONS = $(if $(variant),--kernel '$(variant)') $(if $(MEM),--mem '$(MEM)') \
 	$(if $(FILL),--fill '$(FILL)') $(if $(SYSCTL),--sysctl '$(SYSCTL)')
 
 # $(call script,PATH,ARGUMENTS): for what not every checkout has
@@ -15,15 +22,17 @@ script = @if [ -x $(1) ]; then $(1) $(2); \
 help:
 	@echo 'make run             show it: a guest frees memory, the host gets it back (root)'
 	@echo '                     KERNEL=upstream|debug MEM=2G FILL=1200M SYSCTL=name=value'
+	@echo '                     KERNEL=6.1|6.12|7.3 (6.12 if not given) is the kernel series, here'
+	@echo '                     and for test, bench, kernel and patch; both: KERNEL=upstream-7.3'
 	@echo 'make test            all tests but the long ones (root)'
 	@echo 'make test-long       the long ones (root)'
 	@echo 'make check           style and static checks'
 	@echo 'make bench           upstream and this project side by side (root)'
 	@echo 'make bench-quick     the same, fewer and shorter runs (root)'
-	@echo 'make kernel          the guest kernel: build/kernel/6.12/overlay/bzImage'
+	@echo 'make kernel          the guest kernel: build/kernel/SERIES/overlay/bzImage'
 	@echo 'make kernel-upstream the untouched kernel with the same configuration'
 	@echo 'make kernel-debug    the kernel with KASAN, lockdep and KUnit'
-	@echo 'make patch           the whole change as one patch for linux-source-6.12'
+	@echo 'make patch           the whole change as one patch for linux-source-SERIES'
 	@echo 'make install         install the tools and manual pages (DESTDIR, PREFIX)'
 	@echo 'make deb             Debian packages of the tools: build/deb/*.deb'
 	@echo 'make setup           install the Debian packages all this needs'
@@ -64,7 +73,7 @@ bench-quick:
 .PHONY: kernel kernel-upstream kernel-debug
 kernel kernel-upstream kernel-debug:
 	@$(SETUP) build
-	@tools/vm/build-kernel $(or $(patsubst kernel-%,%,$(filter kernel-%,$@)),overlay)
+	@tools/vm/build-kernel $(or $(patsubst kernel-%,%,$(filter kernel-%,$@)),$(variant),overlay)
 
 .PHONY: patch
 patch:

@@ -10,11 +10,13 @@ sys.path.insert(0, os.path.join(TOP, "tools", "vm"))
 
 import paths  # noqa: E402
 
+KERNELS = (*paths.VARIANTS, *(f"overlay-{series}" for series in paths.other_series()))
+
 
 def pytest_addoption(parser, pluginmanager):
     if pluginmanager.is_blocked("terminal"):  # whose option the assertions' texts ask for
         parser.addoption("--verbose", dest="verbose", type=int, default=0)
-    parser.addoption("--kernels", default=",".join(paths.VARIANTS),
+    parser.addoption("--kernels", default=",".join(KERNELS),
                      help="run guest tests only on these kernels, comma-separated")
     parser.addoption("--long", action="store_true", help="the long tests instead of the others")
     parser.addoption("--alone", choices=("no", "only", "any"), default="any",

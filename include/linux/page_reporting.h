@@ -16,6 +16,9 @@ struct scatterlist;
 /* Most elements of one request; a power of two. */
 #define PAGE_REPORTING_CAPACITY		32
 
+/* The engine's default order. */
+#define PAGE_REPORTING_ORDER_UNSPECIFIED	-1
+
 /**
  * struct page_reporting_dev_info - a device that takes reports of free memory
  * @report: Hand @nents ranges of free guest memory to the host and sleep until
@@ -24,8 +27,10 @@ struct scatterlist;
  *	system.  Returns 0, or a negative errno which must mean that the device
  *	does not own the pages, now or later: they are free memory the next
  *	moment.
- * @order: Smallest order of a page block the device takes, or 0 for the
- *	engine's default.  What the user asked for comes first.
+ * @order: Smallest order of a page block the device takes, or
+ *	PAGE_REPORTING_ORDER_UNSPECIFIED.  What the user asked for comes first.
+ * @capacity: Most elements of a request, or 0 for PAGE_REPORTING_CAPACITY, which is
+ *	also the largest.
  * @max_elem_bytes: Largest element the device takes; adjacent blocks are put
  *	into one element up to this size.  0: one buddy block an element.
  */
@@ -33,6 +38,7 @@ struct page_reporting_dev_info {
 	int (*report)(struct page_reporting_dev_info *prdev,
 		      struct scatterlist *sgl, unsigned int nents);
 	unsigned int order;
+	unsigned int capacity;
 	unsigned int max_elem_bytes;
 };
 

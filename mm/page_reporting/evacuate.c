@@ -20,6 +20,7 @@
  * there and merges.  Targets are picked here, from the free lists: the allocator
  * would take what lies nearest, be it in the next unit to be emptied.
  */
+#undef pr_fmt
 #define pr_fmt(fmt) "page_reporting: " fmt
 
 #include <linux/buffer_head.h>
@@ -44,6 +45,7 @@
 #include <trace/events/page_reporting.h>
 
 #include "../internal.h"
+#include "../page_alloc.h"
 #include "../page_reporting.h"
 #include "evacuate.h"
 #include "evacuate_policy.h"
@@ -203,7 +205,7 @@ static bool memory_is_calm(void)
 	static u64 stalled_at;
 
 	all_vm_events(events);
-	stalls = events[PGSCAN_DIRECT] +
+	stalls = global_node_page_state(PGSCAN_DIRECT) +
 		 sum_events(events, ALLOCSTALL_NORMAL - ZONE_NORMAL, MAX_NR_ZONES);
 	if (stalls != before)
 		stalled_at = get_jiffies_64();
@@ -335,7 +337,7 @@ static int expected_refs(const struct folio *folio, unsigned long flags)
 
 	if (flags & BIT(PG_swapbacked) && flags & BIT(PG_swapcache))
 		refs += nr;
-	if (!(mapping & PAGE_MAPPING_ANON)) {
+	if (!(mapping & FOLIO_MAPPING_ANON)) {
 		refs += mapping ? nr : 0;
 		refs += !!(flags & BIT(PG_private));
 	}
@@ -350,7 +352,7 @@ static int expected_refs(const struct folio *folio, unsigned long flags)
 static unsigned int lru_page_look(struct page *page, enum fpr_left *left)
 {
 	struct folio *folio = page_folio(page);
-	unsigned long flags = READ_ONCE(folio->flags);
+	unsigned long flags = READ_ONCE(*(unsigned long *)&folio->flags);
 	unsigned int order = compound_order((struct page *)folio);
 
 	/* A huge page is whole as it is. */
@@ -384,6 +386,15 @@ static bool unit_is_free(unsigned long start)
 }
 
 /*
+ * Is a page that is not on the free lists somebody's?  Slabs have a type and need
+ * no references.
+ */
+static bool page_in_use(struct page *page)
+{
+	return page_ref_count(page) || page_has_type(page);
+}
+
+/*
  * Count the free pages of a unit that is in use in part, and tell why it cannot
  * be emptied now, if it cannot.  Without locks: a good guess.
  */
@@ -410,9 +421,9 @@ static enum fpr_left unit_look(unsigned long start, u16 *nr_free, unsigned long 
 				nr = lru_page_look(page, &why);
 			if (!nr)
 				return FPR_LEFT_UNMOVABLE;
-		} else if (__folio_test_movable(page_folio(page)) && !PageOffline(page)) {
+		} else if (page_has_movable_ops(page) && !PageOffline(page)) {
 			/* Compressed swap; not a balloon's, which two requests move. */
-		} else if (page_ref_count(page) || PageReserved(page) || PageHWPoison(page)) {
+		} else if (page_in_use(page) || PageReserved(page) || PageHWPoison(page)) {
 			/* The kernel's own, or not on an LRU list yet. */
 			why = FPR_LEFT_UNMOVABLE;
 		}
@@ -636,11 +647,7 @@ static struct folio *target_alloc_noprof(struct folio *src, unsigned long privat
 	if (!page)
 		return NULL;
 	set_page_private(page, 0);
-	post_alloc_hook(page, order, __GFP_MOVABLE);
-	set_page_refcounted(page);
-	if (order)
-		prep_compound_page(page, order);
-	return page_rmappable_folio(page);
+	return __page_reporting_prepare(page, order);
 }
 
 static struct folio *target_alloc(struct folio *src, unsigned long private)
@@ -653,35 +660,13 @@ static void target_free(struct folio *dst, unsigned long private)
 {
 	struct evacuation *ev = (struct evacuation *)private;
 	unsigned int order = folio_order(dst);
-	struct page *page = &dst->page;
+	struct page *page = folio_page(dst, 0);
 
-	if (folio_put_testzero(dst) && free_pages_prepare(page, order))
+	if (__page_reporting_unprepare(dst))
 		pool_add(&ev->pool, page, order);
 }
 
 /* Moving */
-
-/* What becomes free in an isolated unit stays there. */
-static bool unit_isolate(struct zone *zone, unsigned long pfn)
-{
-	struct page *page = pfn_to_page(pfn);
-	bool done = false;
-
-	spin_lock_irq(&zone->lock);
-	/* It must be given the same type back. */
-	if (get_pageblock_migratetype(page) == MIGRATE_MOVABLE &&
-	    move_freepages_block_isolate(zone, page, MIGRATE_ISOLATE)) {
-		zone->nr_isolate_pageblock++;
-		done = true;
-	}
-	spin_unlock_irq(&zone->lock);
-	return done;
-}
-
-static void unit_release(unsigned long pfn)
-{
-	undo_isolate_page_range(pfn, pfn + pageblock_nr_pages, MIGRATE_MOVABLE);
-}
 
 static bool unit_whole(unsigned long pfn)
 {
@@ -690,7 +675,7 @@ static bool unit_whole(unsigned long pfn)
 	return PageBuddy(page) && buddy_order_unsafe(page) >= pageblock_order;
 }
 
-/* How many pages of a unit somebody has a reference to; of a folio one. */
+/* How many pages of a unit are somebody's; of a folio one. */
 static unsigned int nr_in_use(unsigned long start)
 {
 	unsigned int i = 0, nr = 0;
@@ -702,7 +687,7 @@ static unsigned int nr_in_use(unsigned long start)
 			i += 1U << min_t(unsigned int, buddy_order_unsafe(page), pageblock_order);
 			continue;
 		}
-		nr += !!page_ref_count(page);
+		nr += page_in_use(page);
 		i++;
 	}
 	return nr;
@@ -727,7 +712,7 @@ static enum fpr_left unit_collect(struct evacuation *ev, unsigned long start,
 	list_for_each_entry_safe(folio, next, &cc->migratepages, lru) {
 		enum fpr_left left = FPR_LEFT_NOTHING;
 
-		if (!__folio_test_movable(folio))
+		if (!page_has_movable_ops(folio_page(folio, 0)))
 			left = folio_left(folio);
 		if (left)
 			return left;
@@ -749,7 +734,8 @@ static enum fpr_left folios_left(struct list_head *folios)
 	struct folio *folio;
 
 	list_for_each_entry(folio, folios, lru) {
-		left = __folio_test_movable(folio) ? FPR_LEFT_UNMOVABLE : folio_left(folio);
+		left = page_has_movable_ops(folio_page(folio, 0)) ? FPR_LEFT_UNMOVABLE :
+								   folio_left(folio);
 		if (left)
 			break;
 	}
@@ -775,7 +761,7 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
 	unsigned int flags, moved = 0;
 
 	*begun = false;
-	if (!unit_isolate(ev->zone, pfn)) {
+	if (!__page_reporting_close(pfn_to_page(pfn))) {
 		*left = FPR_LEFT_RACED;
 		return 0;
 	}
@@ -799,7 +785,7 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
 		drain_all_pages(ev->zone);
 	if (!*left && !unit_whole(pfn))
 		*left = FPR_LEFT_RACED;
-	unit_release(pfn);
+	undo_isolate_page_range(pfn, pfn + pageblock_nr_pages);
 	return moved;
 }
 

@@ -54,6 +54,7 @@
  *   answers costs the guest that much and is counted as a stall.  An error
  *   makes the blocks dirty again and the engine tries again later.
  */
+#undef pr_fmt
 #define pr_fmt(fmt) "page_reporting: " fmt
 
 #include <linux/cc_platform.h>
@@ -149,8 +150,10 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 
 	if (page_reporting_order == -1)
 		WRITE_ONCE(page_reporting_order,
-			   prdev->order && prdev->order < pageblock_order ?
-			   prdev->order : pageblock_order);
+			   prdev->order < pageblock_order ? prdev->order :
+							    pageblock_order);
+	if (!prdev->capacity || prdev->capacity > PAGE_REPORTING_CAPACITY)
+		prdev->capacity = PAGE_REPORTING_CAPACITY;
 
 	mutex_lock(&fpr_pass_lock);
 	err = fpr_worker_apply_order();

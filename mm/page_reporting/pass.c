@@ -11,6 +11,7 @@
  * HOLD_BLOCKS.  Records of what has been taken off belong to the pass, so it
  * changes them without the lock.
  */
+#undef pr_fmt
 #define pr_fmt(fmt) "page_reporting: " fmt
 
 #include <linux/bitmap.h>
@@ -28,6 +29,7 @@
 #include <trace/events/page_reporting.h>
 
 #include "../internal.h"
+#include "../page_alloc.h"
 #include "../page_reporting.h"
 #include "map.h"
 #include "pass.h"
@@ -187,7 +189,7 @@ static bool batch_add(struct batch *batch, const struct pass *pass, unsigned lon
 	    !policy_coalesce(last->pfn + last->nr_pages, pfn, FPR_SECTION_PAGES,
 			     last->nr_pages, nr,
 			     pass->prdev->max_elem_bytes >> PAGE_SHIFT)) {
-		if (batch->nr_elements == PAGE_REPORTING_CAPACITY)
+		if (batch->nr_elements == pass->prdev->capacity)
 			return false;
 		last = &batch->elements[batch->nr_elements++];
 		*last = (struct batch_element){ .pfn = pfn, .youngest = GRANULE_AGE_MAX };
@@ -350,7 +352,7 @@ static bool may_isolate(struct pass *pass, struct granule_range *granule,
 	if (is_migrate_isolate(mt)) {
 		/* Offlining and contiguous allocation rely on what they isolated. */
 		pass_over(pass, granule->map, pfn, PAGE_REPORTING_SKIP_ISOLATED);
-	} else if (is_migrate_highatomic(mt)) {
+	} else if (mt == MIGRATE_HIGHATOMIC) {
 		/* A reserve that would be missed; it stays dirty for when it ends. */
 		trace_page_reporting_skip(pfn, PAGE_REPORTING_SKIP_RESERVED);
 	} else if (PageHWPoison(page)) {

@@ -20,6 +20,8 @@
 
 #include <trace/events/page_reporting.h>
 
+#include "../internal.h"
+#include "../page_alloc.h"
 #include "../page_reporting.h"
 #include "map.h"
 #include "pass.h"

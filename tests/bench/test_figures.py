@@ -117,6 +117,9 @@ def test_the_report_says_it_all():
     assert "6 rows: 4 targets met, 1 not met, 0 rows without figures" in text
     rows = json.loads(report.as_json({}, results, {}))["rows"]
     assert rows[0]["overlay"]["median"] is None and rows[1]["ratio"] == 0.5
+    # Upstream at its best is a column of its own, and no other setting.
+    assert rows[1]["tuned"]["median"] == 100 and rows[1]["ratio_tuned"] == 0.5
+    assert not rows[1]["others"] and "7.3, 250 ms" in text
 
 
 def test_a_guest_that_fails_is_reported():

@@ -3,6 +3,7 @@
 Marks
   kernels(*names)  the kernels a test runs on; overlay and upstream without it
   better           asserts what upstream cannot do: it must fail there
+  series           of the short set, which runs on the overlay of each kernel series
   machine(**)      arguments of Guest; tests of equal machines share one guest
   fresh            a guest of its own, neither used before nor after
 
@@ -26,7 +27,8 @@ STANDARD_DEBUG = {"memory": 1024, "max_memory": 2048, "cmdline": "movablecore=51
 
 def pytest_configure(config):
     for line in ("kernels(*names): the kernels a test runs on", "better: must fail upstream",
-                 "machine(**arguments): of Guest", "fresh: a guest of its own"):
+                 "machine(**arguments): of Guest", "fresh: a guest of its own",
+                 "series: of the short set for each kernel series"):
         config.addinivalue_line("markers", line)
 
 
@@ -35,6 +37,8 @@ def pytest_generate_tests(metafunc):
         return
     mark = metafunc.definition.get_closest_marker("kernels")
     names = mark.args if mark else ("overlay", "upstream")
+    if metafunc.definition.get_closest_marker("series"):
+        names = (*names, *(f"overlay-{series}" for series in paths.other_series()))
     if metafunc.definition.get_closest_marker("better"):
         names = dict.fromkeys((*names, "upstream"))
         # Anything else than a failed assertion is a fault of the test.

@@ -20,6 +20,7 @@ def resize(guest, mib, timeout=90):
                    f"the guest has {mib} MiB")
 
 
+@pytest.mark.series
 @KERNELS
 def test_inflate_and_deflate_beside_reporting(guest):
     """Both want free memory; the guest's programs want it, too."""
@@ -104,6 +105,7 @@ def test_an_impossible_target(guest, hold, allow_dmesg):
     hold(500).free()
 
 
+@pytest.mark.series
 @KERNELS
 def test_statistics(guest, hold):
     guest.quiet()  # what is being reported is not free for a moment

@@ -32,6 +32,7 @@ def end(job):
     return job.check(120).strip().splitlines()[-1]
 
 
+@pytest.mark.series
 @pytest.mark.better
 @RELEASE
 @pytest.mark.parametrize("anon", ["", "--anon"])

@@ -16,6 +16,7 @@ DELAY = "/proc/sys/vm/page_reporting_delay_ms"
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 
 
+@pytest.mark.series
 def test_flush_returns_when_the_host_has_it(guest, setting, hold):
     setting(DELAY, 600000)
     held = hold(400)
@@ -59,6 +60,7 @@ def test_killed_flush_leaves_a_healthy_engine(guest, setting, hold):
     assert high - guest.charge() > 0.7 * 200 * MIB
 
 
+@pytest.mark.series
 def test_no_discard_while_paused(guest, setting, hold):
     setting(DELAY, 0)
     setting(PAUSE, 1)

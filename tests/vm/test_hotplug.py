@@ -73,6 +73,7 @@ def test_offline_and_online_under_load(guest, setting):
     assert done >= 2, f"{done} blocks went offline"
 
 
+@pytest.mark.series
 @HOTPLUG
 def test_offline_moves_balloon_pages(guest):
     """Pages in the balloon are movable: they do not keep memory from going offline."""

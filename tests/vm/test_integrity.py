@@ -38,6 +38,7 @@ def test_live_data_at_order_0_without_delay(guest, setting):
     keep_patterns(guest, 400, 15)
 
 
+@pytest.mark.series
 @KERNELS
 def test_live_data_at_the_default_order(guest, setting):
     if guest.kernel != "upstream":

@@ -58,6 +58,7 @@ def assert_sound(guest, unit, start=0, block="pc.ram"):
         assert discard.offset % unit == 0
 
 
+@pytest.mark.series
 @pytest.mark.kernels("overlay", "debug", "upstream")
 @pytest.mark.fresh
 def test_memory_comes_back(guest, hold):
@@ -67,6 +68,7 @@ def test_memory_comes_back(guest, hold):
     guest.wait_for(lambda: guest.charge() < high + 0.2 * 600 * MIB, 60, "most of it is back")
 
 
+@pytest.mark.series
 def test_shared_memory_comes_back(guest, hold):
     comes_back(guest, hold(400, "--shm"), 400)
 

@@ -18,8 +18,9 @@ _images = {}
 
 
 def use_kernels(**images):
-    """Takes other bzImages for the kernels named overlay and upstream."""
-    _images.update({name: image for name, image in images.items() if image})
+    """Takes other bzImages for the kernels of the setups overlay, upstream and tuned."""
+    kernels = {"overlay": OVERLAY.kernel, "upstream": UPSTREAM.kernel, "tuned": TUNED.kernel}
+    _images.update({kernels[name]: image for name, image in images.items() if image})
 
 
 def image(kernel):
@@ -38,6 +39,9 @@ class Setup:
 UPSTREAM = Setup("upstream", "upstream")
 OVERLAY = Setup("overlay", "overlay")
 PAIR = (UPSTREAM, OVERLAY)
+# Upstream at its best: the newest kernel, with the delay that its users set.
+TUNED = Setup("upstream 7.3, 250 ms", "upstream-7.3",
+              cmdline="page_reporting.page_reporting_delay_ms=250")
 _ORDER = "page_reporting.page_reporting_order"
 COMPACTED = Setup("upstream, compacted", "upstream", compact=True)
 ORDER_4 = Setup("upstream, order 4", "upstream", cmdline=f"{_ORDER}=4")
@@ -122,6 +126,7 @@ class Result:
     row: Row
     upstream: stats.Summary = None
     overlay: stats.Summary = None
+    tuned: stats.Summary = None
     others: dict = dataclasses.field(default_factory=dict)  # setup's name: Summary
     interval: stats.Interval = None
     problem: str = None
@@ -142,6 +147,15 @@ class Result:
         return self.overlay.median / self.upstream.median
 
     @property
+    def ratio_tuned(self):
+        """Overlay's figure over that of upstream at its best, None where there is none."""
+        if self.problem or not self.tuned or not self.tuned.median:
+            return None
+        if math.isinf(self.tuned.median) or math.isinf(self.overlay.median):
+            return None
+        return self.overlay.median / self.tuned.median
+
+    @property
     def met(self):
         """Whether the target is met; None without a target or figures."""
         if self.problem or not self.row.target:
@@ -155,7 +169,8 @@ class Scenario:
     name         on the command line, and the first part of its rows' names
     title        one line for the report
     rows         of Row
-    others       setups measured beside upstream and overlay, once, in full runs only
+    tuned        whether full runs measure upstream at its best, too
+    others       setups measured beside these, once, in full runs only
     repetitions, quick_repetitions   0 leaves it out of a quick run of all
     exact        counts instructions: neither noise nor neighbours matter
     patient      mostly waits: quick runs have both kernels at once
@@ -163,6 +178,7 @@ class Scenario:
 
     name = title = ""
     rows = ()
+    tuned = True
     others = ()
     repetitions = 3
     quick_repetitions = 1
@@ -185,7 +201,7 @@ class Scenario:
         """Returns {setup's name: [what run() returned]}."""
         measured = {setup.name: [] for setup in setups}
         for repetition in range(repetitions):
-            turn = [s for s in setups if repetition == 0 or s in PAIR]
+            turn = [s for s in setups if repetition == 0 or s in (*PAIR, TUNED)]
             if repetition % 2:
                 turn.reverse()
             # Under icount time does not pass faster with more of the host.
@@ -210,7 +226,7 @@ def results(scenario, measured, quick=False):
                   for name, runs in measured.items()}
         result = Result(scenario, row)
         result.others = {name: stats.summary(found) for name, found in values.items()
-                         if found and name not in (UPSTREAM.name, OVERLAY.name)}
+                         if found and name not in (UPSTREAM.name, OVERLAY.name, TUNED.name)}
         ours, theirs = values.get(OVERLAY.name), values.get(UPSTREAM.name)
         if quick and not ours and not theirs:
             continue
@@ -219,6 +235,8 @@ def results(scenario, measured, quick=False):
         else:
             result.upstream = stats.summary(theirs) if theirs else None
             result.overlay = stats.summary(ours)
+            best = values.get(TUNED.name)
+            result.tuned = stats.summary(best) if best else None
             if isinstance(row.target, IntervalBelow):
                 result.interval = stats.median_interval(
                     [our / their for our, their in zip(ours, theirs)])
@@ -229,7 +247,7 @@ def run(scenario, quick, repetitions, say):
     """Runs a scenario; returns what was measured and its rows."""
     repetitions = repetitions or (max(1, scenario.quick_repetitions) if quick
                                   else scenario.repetitions)
-    setups = PAIR if quick else (*PAIR, *scenario.others)
+    setups = PAIR if quick else (*PAIR, *((TUNED,) if scenario.tuned else ()), *scenario.others)
     try:
         scenario.prepare()
         measured = scenario.measure_all(setups, repetitions, quick, say)

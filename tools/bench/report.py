@@ -26,6 +26,10 @@ def spread(summary):
     return text
 
 
+def ratio_tuned(result):
+    return "-" if result.ratio_tuned is None else f"{result.ratio_tuned:.3g}"
+
+
 def ratio(result):
     if result.ratio is None:
         return "-"
@@ -39,13 +43,15 @@ def verdict(result):
     return {True: "met", False: "NOT MET", None: ""}[result.met]
 
 
-HEADINGS = ("row", "what", "unit", "upstream", "overlay", "ratio", "target", "")
+HEADINGS = ("row", "what", "unit", "upstream", "overlay", "ratio", "7.3, 250 ms", "ratio",
+            "target", "")
 
 
 def cells(result):
     row = result.row
     return (result.name, row.title, row.unit, spread(result.upstream), spread(result.overlay),
-            ratio(result), str(row.target) if row.target else "", verdict(result))
+            ratio(result), spread(result.tuned), ratio_tuned(result),
+            str(row.target) if row.target else "", verdict(result))
 
 
 def tally(results):
@@ -67,7 +73,8 @@ def text(meta, results):
     """The whole report for a terminal."""
     lines = ["Free page reporting: upstream's kernel and the overlay, side by side", ""]
     lines += [f"{key + ':':12}{value}" for key, value in meta.items()]
-    lines += ["", "Median [least .. greatest]; ratio: overlay / upstream.", ""]
+    lines += ["", "Median [least .. greatest]; ratio: overlay / upstream, and overlay / upstream "
+              "7.3 with page_reporting_delay_ms=250.", ""]
     measured = [result for result in results if not result.problem]
     if measured:
         lines += _aligned([HEADINGS] + [cells(result) for result in measured])
@@ -96,8 +103,9 @@ def _row(result):
         "row": result.name, "what": result.row.title, "unit": result.row.unit,
         "upstream": result.upstream and result.upstream._asdict(),
         "overlay": result.overlay and result.overlay._asdict(),
+        "tuned": result.tuned and result.tuned._asdict(),
         "others": {name: summary._asdict() for name, summary in result.others.items()},
-        "ratio": result.ratio, "interval": result.interval and result.interval._asdict(),
+        "ratio": result.ratio, "ratio_tuned": result.ratio_tuned, "interval": result.interval and result.interval._asdict(),
         "target": str(result.row.target) if result.row.target else None,
         "met": result.met, "problem": result.problem,
     }

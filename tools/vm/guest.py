@@ -88,11 +88,11 @@ class Guest:
                  restartable=False, incoming=None, machine=MACHINE, extra=()):
         if root not in (None, "debian"):
             raise ValueError(f"no root named {root}")
-        self.kernel = kernel
         self.image = paths.kernel_image(kernel)
+        self.kernel, self.series = paths.split_kernel(kernel)
         self.name = name
         self.memory = memory * MIB
-        self.patience = DEBUG_PATIENCE if kernel == "debug" else 1  # multiplies time limits
+        self.patience = DEBUG_PATIENCE if self.kernel == "debug" else 1  # multiplies time limits
         self.smp = smp
         self.numa = numa
         self.log_dir = os.path.join(paths.RUNS, name)
@@ -129,10 +129,9 @@ class Guest:
         """Boots and waits for the command agent; a guest that comes from elsewhere only begins."""
         timeout = timeout or (BOOT_DEBIAN if self._root else BOOT)
         if not os.path.exists(self.image):
-            suffix = "" if self.kernel == "overlay" else f"-{self.kernel}"
-            raise HostError(f"no kernel {os.path.relpath(self.image)}"
-                            + (f": run make kernel{suffix}" if self.kernel in paths.VARIANTS
-                               else ""))
+            known = self.kernel in paths.VARIANTS
+            raise HostError(f"no kernel {os.path.relpath(self.image)}" + (
+                f": run make kernel KERNEL={self.kernel}-{self.series}" if known else ""))
         if not shutil.which(accelerators.QEMU):
             raise HostError(f"no {accelerators.QEMU}: run tools/vm/setup run")
         guestroot.build()

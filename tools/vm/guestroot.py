@@ -93,8 +93,9 @@ def for_kernel(image):
     files = sorted(glob.glob(os.path.join(os.path.dirname(image), "modules", "*.ko")))
     if not files:
         return INITRAMFS
-    variant = os.path.basename(os.path.dirname(image))
-    target = os.path.join(paths.GUEST, f"initramfs-{variant}.cpio.gz")
+    folder, variant = os.path.split(os.path.dirname(image))
+    target = os.path.join(paths.GUEST,
+                          f"initramfs-{os.path.basename(folder)}-{variant}.cpio.gz")
     stamp = inputs.fingerprint([INITRAMFS] + files)
     if not inputs.up_to_date(target, stamp):
         archive = cpio.Archive()

@@ -1,11 +1,14 @@
 """Where things lie in the project's tree."""
 
 import os
+import re
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = os.path.join(TOP, "tools", "vm")
 BUILD = os.path.join(TOP, "build")
-SERIES = "6.12"
+DEFAULT_SERIES = "6.12"
+# What a kernel's name means that names no series.
+SERIES = os.environ.get("SERIES") or DEFAULT_SERIES
 VARIANTS = ("overlay", "upstream", "debug")
 
 GUEST = os.path.join(BUILD, "guest")  # initramfs and what it is made of
@@ -14,15 +17,39 @@ GUEST_TOOL = os.path.join(TOP, "tools", "page-reporting")
 RUNS = os.path.join(BUILD, "vm")  # a directory of logs for each guest started
 
 
-def kernel_dir(variant):
-    return os.path.join(BUILD, "kernel", SERIES, variant)
+def series_served():
+    """All kernel series that there are patches for, the oldest first."""
+    return sorted(os.listdir(os.path.join(TOP, "patches")),
+                  key=lambda series: [int(part) for part in series.split(".")])
 
 
-def kernel_image(variant):
-    """The bzImage of one of VARIANTS, or any other bzImage by its path."""
-    if variant in VARIANTS:
-        return os.path.join(kernel_dir(variant), "bzImage")
-    return variant
+def other_series():
+    """Those that get a short set of the tests, beside all of them on the default one."""
+    return [s for s in series_served() if s != SERIES] if SERIES == DEFAULT_SERIES else []
+
+
+def split_kernel(kernel):
+    """("overlay", "7.3") for overlay-7.3; a name without a series is of SERIES."""
+    match = re.fullmatch(r"([^/]+)-(\d+\.\d+)", kernel)
+    return (match[1], match[2]) if match else (kernel, SERIES)
+
+
+def is_kernel(kernel):
+    """Whether this names a kernel that is built here."""
+    variant, series = split_kernel(kernel)
+    return variant in VARIANTS and series in series_served()
+
+
+def kernel_dir(kernel):
+    variant, series = split_kernel(kernel)
+    return os.path.join(BUILD, "kernel", series, variant)
+
+
+def kernel_image(kernel):
+    """The bzImage of a kernel by its name, or any other bzImage by its path."""
+    if is_kernel(kernel):
+        return os.path.join(kernel_dir(kernel), "bzImage")
+    return kernel
 
 
 def made_dir(*parts):

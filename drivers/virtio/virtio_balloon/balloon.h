@@ -37,7 +37,7 @@
 #define _DRIVERS_VIRTIO_BALLOON_H
 
 #include <linux/atomic.h>
-#include <linux/balloon_compaction.h>
+#include <linux/balloon.h>
 #include <linux/bits.h>
 #include <linux/irq_work.h>
 #include <linux/ktime.h>
@@ -106,10 +106,12 @@ enum vb_kind {
  * struct vb_pool - pages of one node and kind that are the host's (pool.c)
  * @info: the pages, as page migration sees them
  * @vb: the balloon
+ * @nr_pages: how many, with those that migration has isolated
  */
 struct vb_pool {
 	struct balloon_dev_info info;
 	struct virtio_balloon *vb;
+	atomic_long_t nr_pages;
 };
 
 /**
@@ -470,6 +472,21 @@ struct virtio_balloon {
 	u32 wake_mask;
 };
 
+/* A list of pages that are nobody else's. */
+static inline void vb_page_push(struct list_head *pages, struct page *page)
+{
+	list_add(&page->lru, pages);
+}
+
+static inline struct page *vb_page_pop(struct list_head *pages)
+{
+	struct page *page = list_first_entry_or_null(pages, struct page, lru);
+
+	if (page)
+		list_del(&page->lru);
+	return page;
+}
+
 static inline bool vb_has(const struct virtio_balloon *vb, unsigned int feature)
 {
 	return virtio_has_feature(vb->vdev, feature);
@@ -547,8 +564,6 @@ struct vb_request *vb_request_answered(struct vb_queue *queue);
 int vb_pools_init(struct virtio_balloon *vb);
 void vb_pools_exit(struct virtio_balloon *vb);
 bool vb_pools_empty(struct virtio_balloon *vb);
-struct balloon_dev_info *vb_pool_of(struct virtio_balloon *vb, struct page *page,
-				    enum vb_kind kind);
 void vb_pool_add(struct virtio_balloon *vb, struct list_head *pages, enum vb_kind kind);
 size_t vb_pool_take(struct virtio_balloon *vb, struct list_head *pages, size_t nr, int nid);
 void vb_count_given(struct virtio_balloon *vb, struct page *page);
@@ -594,7 +609,7 @@ void vb_announce_all(struct virtio_balloon *vb, struct list_head *parked);
 void vb_release_all(struct virtio_balloon *vb, struct list_head *parked);
 
 /* migrate.c */
-#ifdef CONFIG_BALLOON_COMPACTION
+#ifdef CONFIG_BALLOON_MIGRATION
 void vb_migrate_init(struct balloon_dev_info *info);
 #else
 static inline void vb_migrate_init(struct balloon_dev_info *info)

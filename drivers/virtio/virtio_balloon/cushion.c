@@ -128,7 +128,7 @@ struct page *vb_cushion_take(struct virtio_balloon *vb)
 
 	spin_lock(&cushion->lock);
 	if (cushion->nr_pages) {
-		page = balloon_page_pop(&cushion->pages);
+		page = vb_page_pop(&cushion->pages);
 		cushion->nr_pages--;
 	}
 	spin_unlock(&cushion->lock);
@@ -155,7 +155,7 @@ unsigned long vb_cushion_drop(struct virtio_balloon *vb)
 	cushion->nr_pages = 0;
 	spin_unlock(&cushion->lock);
 
-	while ((page = balloon_page_pop(&pages)))
+	while ((page = vb_page_pop(&pages)))
 		put_page(page);
 	return nr;
 }

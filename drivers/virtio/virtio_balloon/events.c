@@ -18,7 +18,8 @@
 #include "balloon.h"
 
 /* Reclaim for the sake of a large block is no lack of memory. */
-static void reclaim_begins(void *data, int order, gfp_t gfp_flags)
+static void reclaim_begins(void *data, gfp_t gfp_flags, int order,
+			   struct mem_cgroup *memcg)
 {
 	struct vb_watch *watch = data;
 

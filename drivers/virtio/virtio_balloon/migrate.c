@@ -8,9 +8,12 @@
  * memory.  The task that compacts waits for the first answer, but not for ever:
  * if the host is too slow the new page simply stays in the balloon as one more,
  * the old one stays too, and the size work deals with the surplus.
+ *
+ * Lists, references and counters of the pool are the business of mm/balloon.c: when
+ * this has succeeded, it puts the new page in the place of the old one, which it frees
+ * unless we hold a reference.
  */
 #include <linux/migrate.h>
-#include <linux/vmstat.h>
 #include <trace/events/virtio_balloon.h>
 
 #include "balloon.h"
@@ -42,8 +45,7 @@ static int migrate_inflate(struct virtio_balloon *vb, struct page *newpage)
 
 	req->migrated = NULL;
 	vb_request_put(&vb->inflate, req);
-	if (err)
-		put_page(newpage);
+	put_page(newpage);
 	return err ? -EAGAIN : 0;
 }
 
@@ -53,6 +55,7 @@ static void migrate_deflate(struct virtio_balloon *vb, struct vb_request *req,
 {
 	bool tell = vb_has(vb, VIRTIO_BALLOON_F_MUST_TELL_HOST);
 
+	get_page(page);
 	vb_request_add(vb, req, page);
 	if (tell)
 		req->migrated = page;
@@ -70,9 +73,7 @@ static int vb_migrate(struct balloon_dev_info *info, struct page *newpage,
 		      struct page *page, enum migrate_mode mode)
 {
 	struct virtio_balloon *vb = container_of(info, struct vb_pool, info)->vb;
-	struct balloon_dev_info *to = vb_pool_of(vb, newpage, VB_PIECES);
 	struct vb_request *req;
-	unsigned long flags;
 	int err;
 
 	/* Not for the sake of the balloon itself, when it has units made whole. */
@@ -96,22 +97,10 @@ static int vb_migrate(struct balloon_dev_info *info, struct page *newpage,
 	}
 
 	vb_count_moved(vb, page, newpage);
-
-	/* First in, then out: at no time does the balloon seem to be empty. */
-	spin_lock_irqsave(&to->pages_lock, flags);
-	balloon_page_insert(to, newpage);
-	__count_vm_event(BALLOON_MIGRATE);
-	spin_unlock_irqrestore(&to->pages_lock, flags);
-
-	spin_lock_irqsave(&info->pages_lock, flags);
-	info->isolated_pages--;
-	spin_unlock_irqrestore(&info->pages_lock, flags);
-
-	balloon_page_finalize(page);
 	migrate_deflate(vb, req, page);
 
 	up_read(&vb->users);
-	return MIGRATEPAGE_SUCCESS;
+	return 0;
 }
 
 /**

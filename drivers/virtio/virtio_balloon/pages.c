@@ -21,8 +21,8 @@
 #include "balloon.h"
 
 /* Reclaim may be tried once, and never hard. */
-#define TAKE_GFP	(balloon_mapping_gfp_mask() | __GFP_NOMEMALLOC | \
-			 __GFP_NORETRY | __GFP_NOWARN)
+#define TAKE_GFP	((IS_ENABLED(CONFIG_BALLOON_MIGRATION) ? GFP_HIGHUSER_MOVABLE : \
+			  GFP_HIGHUSER) | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
 /* Compaction that has failed defers itself for up to so many attempts. */
 #define UNIT_TRIES	64
@@ -88,7 +88,7 @@ static void take_unit(struct virtio_balloon *vb, int nid)
 
 	split_page(page, VB_UNIT_ORDER);
 	for (i = VB_UNIT_PAGES; i--;)
-		balloon_page_push(&vb->unit, page + i);
+		vb_page_push(&vb->unit, page + i);
 }
 
 /**
@@ -101,7 +101,7 @@ void vb_drop_unit(struct virtio_balloon *vb)
 {
 	struct page *page;
 
-	while ((page = balloon_page_pop(&vb->unit)))
+	while ((page = vb_page_pop(&vb->unit)))
 		put_page(page);
 }
 
@@ -118,12 +118,12 @@ static bool fill_request(struct virtio_balloon *vb, struct vb_request *req, u64 
 	want = min_t(u64, want, VB_REQUEST_PAGES);
 	while (req->nr_pages < want) {
 		if (req->kind == VB_WHOLE)
-			page = balloon_page_pop(&vb->unit);
+			page = vb_page_pop(&vb->unit);
 		else
 			page = vb_cushion_take(vb) ?: alloc_pages_node(nid, TAKE_GFP, 0);
 		if (!page)
 			return req->kind == VB_WHOLE;
-		balloon_page_push(&req->pages, page);
+		vb_page_push(&req->pages, page);
 		vb_request_add(vb, req, page);
 		vb_count_given(vb, page);
 	}
@@ -134,7 +134,7 @@ static void free_request_pages(struct virtio_balloon *vb, struct vb_request *req
 {
 	struct page *page;
 
-	while ((page = balloon_page_pop(&req->pages)))
+	while ((page = vb_page_pop(&req->pages)))
 		vb_free_page(vb, page);
 
 	if (req->migrated) {
@@ -193,7 +193,7 @@ static void finish_inflate_request(struct virtio_balloon *vb, struct vb_request 
 		unlock_page(page);
 		req->migrated = NULL;
 		vb_count_given(vb, page);
-		balloon_page_push(&req->pages, page);
+		vb_page_push(&req->pages, page);
 	}
 
 	vb_pool_add(vb, &req->pages, req->kind);
@@ -258,7 +258,7 @@ unsigned long vb_deflate(struct virtio_balloon *vb, u64 want, int nid, bool at_o
 		}
 		announced += nr;
 
-		while ((page = balloon_page_pop(&pages)))
+		while ((page = vb_page_pop(&pages)))
 			vb_free_page(vb, page);
 	}
 	return announced;
@@ -432,7 +432,7 @@ void vb_release_all(struct virtio_balloon *vb, struct list_head *parked)
 	vb_drop_unit(vb);
 
 	for (;;) {
-		while ((page = balloon_page_pop(parked)))
+		while ((page = vb_page_pop(parked)))
 			vb_free_page(vb, page);
 		if (vb_pool_take(vb, parked, VB_REQUEST_PAGES, NUMA_NO_NODE)) {
 			cond_resched();

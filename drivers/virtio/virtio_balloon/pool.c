@@ -5,7 +5,8 @@
  * Each NUMA node has two pools: pages of whole units, and single pages.  A host backs
  * guests with huge pages, and gains something only by what is whole; so the balloon
  * takes units first, and gives units back first, which leaves the guest's free memory
- * whole as well.  Page migration sees the pools, one balloon_dev_info each.
+ * whole as well.  Page migration sees the pools, one balloon_dev_info each; the page
+ * that takes another's place is in that one's pool, be it of another node or a piece.
  *
  * How pages count in the guest depends on whose they are.  Without DEFLATE_ON_OOM they
  * are gone: MemTotal becomes smaller.  With it they come back when the guest needs
@@ -76,19 +77,11 @@ void vb_count_moved(struct virtio_balloon *vb, struct page *from, struct page *t
 	count(vb, to, 1);
 }
 
-/**
- * vb_pool_of() - where a page is kept
- * @vb: the balloon
- * @page: the page
- * @kind: whether it is part of a whole unit
- *
- * Context: Any.
- * Return: the pool.
- */
-struct balloon_dev_info *vb_pool_of(struct virtio_balloon *vb, struct page *page,
-				    enum vb_kind kind)
+/* Where a page is kept, by whether it is part of a whole unit. */
+static struct vb_pool *pool_of(struct virtio_balloon *vb, struct page *page,
+			       enum vb_kind kind)
 {
-	return &vb->nodes[page_to_nid(page)].pools[kind].info;
+	return &vb->nodes[page_to_nid(page)].pools[kind];
 }
 
 /**
@@ -101,10 +94,14 @@ struct balloon_dev_info *vb_pool_of(struct virtio_balloon *vb, struct page *page
  */
 void vb_pool_add(struct virtio_balloon *vb, struct list_head *pages, enum vb_kind kind)
 {
+	struct vb_pool *pool;
 	struct page *page;
 
-	while ((page = balloon_page_pop(pages)))
-		balloon_page_enqueue(vb_pool_of(vb, page, kind), page);
+	while ((page = vb_page_pop(pages))) {
+		pool = pool_of(vb, page, kind);
+		atomic_long_inc(&pool->nr_pages);
+		balloon_page_enqueue(&pool->info, page);
+	}
 }
 
 /* The node that needs pages most, of those that have some in a pool of this kind. */
@@ -140,15 +137,18 @@ static int neediest_node(struct virtio_balloon *vb, enum vb_kind kind)
  */
 size_t vb_pool_take(struct virtio_balloon *vb, struct list_head *pages, size_t nr, int nid)
 {
+	struct vb_pool *pool;
 	enum vb_kind kind;
 	size_t got = 0;
 	int from;
 
 	for (kind = 0; kind < VB_NR_KINDS && !got; kind++) {
 		from = nid == NUMA_NO_NODE ? neediest_node(vb, kind) : nid;
-		if (from != NUMA_NO_NODE)
-			got = balloon_page_list_dequeue(&vb->nodes[from].pools[kind].info,
-							pages, nr);
+		if (from == NUMA_NO_NODE)
+			continue;
+		pool = &vb->nodes[from].pools[kind];
+		got = balloon_page_list_dequeue(&pool->info, pages, nr);
+		atomic_long_sub(got, &pool->nr_pages);
 	}
 	return got;
 }
@@ -162,19 +162,13 @@ size_t vb_pool_take(struct virtio_balloon *vb, struct list_head *pages, size_t n
  */
 bool vb_pools_empty(struct virtio_balloon *vb)
 {
-	struct balloon_dev_info *info;
-	bool empty = true;
 	int nid, kind;
 
-	for (nid = 0; nid < nr_node_ids && empty; nid++) {
-		for (kind = 0; kind < VB_NR_KINDS && empty; kind++) {
-			info = &vb->nodes[nid].pools[kind].info;
-			spin_lock_irq(&info->pages_lock);
-			empty = list_empty(&info->pages) && !info->isolated_pages;
-			spin_unlock_irq(&info->pages_lock);
-		}
-	}
-	return empty;
+	for (nid = 0; nid < nr_node_ids; nid++)
+		for (kind = 0; kind < VB_NR_KINDS; kind++)
+			if (atomic_long_read(&vb->nodes[nid].pools[kind].nr_pages))
+				return false;
+	return true;
 }
 
 /**

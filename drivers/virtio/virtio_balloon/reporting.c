@@ -155,6 +155,7 @@ void vb_reporting_init(struct virtio_balloon *vb)
 	spin_lock_init(&vb->reporting.lock);
 	vb->reporting.dev.report = vb_report;
 	vb->reporting.dev.max_elem_bytes = VB_REPORT_ELEM_MAX;
+	vb->reporting.dev.order = PAGE_REPORTING_ORDER_UNSPECIFIED;
 
 	/*
 	 * With 64 KiB pages a pageblock is 512 MiB, which is hardly ever free as

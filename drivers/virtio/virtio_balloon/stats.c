@@ -53,10 +53,10 @@ static void stat_events(struct stats_cursor *at)
 	stat_count(at, VIRTIO_BALLOON_S_MINFLT, ev[PGFAULT]);
 	stat_count(at, VIRTIO_BALLOON_S_OOM_KILL, ev[OOM_KILL]);
 	stat_count(at, VIRTIO_BALLOON_S_ALLOC_STALL, stalls);
-	stat_pages(at, VIRTIO_BALLOON_S_ASYNC_SCAN, ev[PGSCAN_KSWAPD]);
-	stat_pages(at, VIRTIO_BALLOON_S_DIRECT_SCAN, ev[PGSCAN_DIRECT]);
-	stat_pages(at, VIRTIO_BALLOON_S_ASYNC_RECLAIM, ev[PGSTEAL_KSWAPD]);
-	stat_pages(at, VIRTIO_BALLOON_S_DIRECT_RECLAIM, ev[PGSTEAL_DIRECT]);
+	stat_pages(at, VIRTIO_BALLOON_S_ASYNC_SCAN, global_node_page_state(PGSCAN_KSWAPD));
+	stat_pages(at, VIRTIO_BALLOON_S_DIRECT_SCAN, global_node_page_state(PGSCAN_DIRECT));
+	stat_pages(at, VIRTIO_BALLOON_S_ASYNC_RECLAIM, global_node_page_state(PGSTEAL_KSWAPD));
+	stat_pages(at, VIRTIO_BALLOON_S_DIRECT_RECLAIM, global_node_page_state(PGSTEAL_DIRECT));
 #ifdef CONFIG_HUGETLB_PAGE
 	stat_count(at, VIRTIO_BALLOON_S_HTLB_PGALLOC, ev[HTLB_BUDDY_PGALLOC]);
 	stat_count(at, VIRTIO_BALLOON_S_HTLB_PGFAIL, ev[HTLB_BUDDY_PGALLOC_FAIL]);

@@ -15,6 +15,7 @@
 #include <linux/scatterlist.h>
 
 #include "../../internal.h"
+#include "../../page_alloc.h"
 #include "../../page_reporting.h"
 #include "../flush.h"
 #include "../main.h"
@@ -194,6 +195,7 @@ static int engine_init(struct kunit *test)
 	watched.end = 0;
 	memset(&fpr_pace, 0, sizeof(fpr_pace));
 	fake_dev.report = fake_report;
+	fake_dev.order = PAGE_REPORTING_ORDER_UNSPECIFIED;
 	fake_dev.max_elem_bytes = SZ_256M;
 
 	err = page_reporting_register(&fake_dev);
@@ -409,21 +411,21 @@ static void isolated_is_left_alone(struct kunit *test)
 	int err;
 
 	free_range(page, 0, BLOCK_PAGES);
-	err = start_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE, 0, GFP_KERNEL);
+	err = start_isolate_page_range(pfn, pfn + half, PB_ISOLATE_MODE_OTHER);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	settle();
 	KUNIT_EXPECT_EQ(test, most(0, half), 0U);
 	KUNIT_EXPECT_EQ(test, least(half, half), 1U);
 
-	undo_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE);
+	undo_isolate_page_range(pfn, pfn + half);
 	settle();
 	KUNIT_EXPECT_EQ(test, least(0, half), 1U);
 	/* Isolation of the one half did not make the other dirty again. */
 	KUNIT_EXPECT_EQ(test, most(half, half), 1U);
 
-	err = start_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE, 0, GFP_KERNEL);
+	err = start_isolate_page_range(pfn, pfn + half, PB_ISOLATE_MODE_OTHER);
 	KUNIT_ASSERT_EQ(test, err, 0);
-	undo_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE);
+	undo_isolate_page_range(pfn, pfn + half);
 	settle();
 	KUNIT_EXPECT_EQ(test, most(0, BLOCK_PAGES), 1U);
 }
@@ -450,7 +452,7 @@ static void isolated_in_flight_comes_back(struct kunit *test)
 	KUNIT_ASSERT_GT(test, wait_for_completion_timeout(&fake.arrived, WAIT), 0UL);
 
 	/* The block is away: its first pageblock becomes isolated meanwhile. */
-	err = start_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE, 0, GFP_KERNEL);
+	err = start_isolate_page_range(pfn, pfn + half, PB_ISOLATE_MODE_OTHER);
 	fake.hold = false;
 	complete_all(&fake.answer);
 	run_pass();
@@ -458,7 +460,7 @@ static void isolated_in_flight_comes_back(struct kunit *test)
 	drain();
 	KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(page), (int)MIGRATE_ISOLATE);
 	KUNIT_EXPECT_NE(test, get_pageblock_migratetype(page + half), (int)MIGRATE_ISOLATE);
-	undo_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE);
+	undo_isolate_page_range(pfn, pfn + half);
 	/* All of it is free and counted, and once. */
 	for (end = jiffies + WAIT; !counted(free + BLOCK_PAGES) && time_before(jiffies, end);)
 		schedule_timeout_uninterruptible(1);
@@ -618,11 +620,11 @@ static void flush_says_what_it_left(struct kunit *test)
 
 	settle();
 	free_range(page, 0, BLOCK_PAGES);
-	KUNIT_ASSERT_EQ(test, start_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE, 0,
-						       GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, start_isolate_page_range(pfn, pfn + half, PB_ISOLATE_MODE_OTHER),
+			0);
 	KUNIT_EXPECT_EQ(test, fpr_flush(20000, 0), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, fpr_stat(FPR_STAT_LAST_FLUSH_LEFT_PAGES), half);
-	undo_isolate_page_range(pfn, pfn + half, MIGRATE_MOVABLE);
+	undo_isolate_page_range(pfn, pfn + half);
 	KUNIT_EXPECT_EQ(test, fpr_flush(20000, 0), 0);
 	KUNIT_EXPECT_EQ(test, fpr_stat(FPR_STAT_LAST_FLUSH_LEFT_PAGES), 0UL);
 	KUNIT_EXPECT_EQ(test, least(0, BLOCK_PAGES), 1U);

@@ -64,6 +64,7 @@ class LockHold(Scenario):
     exact = True
     repetitions = 1
     quick_repetitions = 0
+    tuned = False  # it takes a kernel built for it
     rows = (
         Row("hold_1", "with 1 GiB", "k"),
         Row("hold_4", "with 4 GiB", "k"),

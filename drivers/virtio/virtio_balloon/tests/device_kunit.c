@@ -241,19 +241,22 @@ static int migrate_one(struct softdev *dev)
 	if (!newpage || !info)
 		return -ENOMEM;
 
-	spin_lock_irq(&info->pages_lock);
-	page = list_first_entry(&info->pages, struct page, lru);
+	/* Isolated: on no list, and with one more reference. */
+	page = balloon_page_dequeue(info);
+	if (!page)
+		return -ENOENT;
 	get_page(page);
-	spin_unlock_irq(&info->pages_lock);
 
-	lock_page(page);
-	balloon_mops.isolate_page(page, 0);
 	lock_page(newpage);
-	err = balloon_mops.migrate_page(newpage, page, MIGRATE_SYNC);
+	err = info->migratepage(info, newpage, page, MIGRATE_SYNC);
 	unlock_page(newpage);
-	if (err)
-		balloon_mops.putback_page(page);
-	unlock_page(page);
+	if (err) {
+		balloon_page_enqueue(info, page);
+	} else {
+		get_page(newpage);
+		balloon_page_enqueue(info, newpage);
+		put_page(page);
+	}
 
 	put_page(page);
 	put_page(newpage);

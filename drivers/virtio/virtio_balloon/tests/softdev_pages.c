@@ -259,21 +259,17 @@ void softdev_pages_reset(struct softdev *dev)
 bool softdev_pages_agree(struct softdev *dev)
 {
 	struct virtio_balloon *vb = softdev_balloon(dev);
-	unsigned long nr = 0, strange = 0;
-	struct balloon_dev_info *info;
-	struct page *page;
+	unsigned long pfn, nr = 0, strange = 0;
+	void *entry;
 	int i;
 
 	mutex_lock(&dev->lock);
-	for (i = 0; i < nr_node_ids * VB_NR_KINDS; i++) {
-		info = &vb->nodes[i / VB_NR_KINDS].pools[i % VB_NR_KINDS].info;
-		spin_lock_irq(&info->pages_lock);
-		list_for_each_entry(page, &info->pages, lru) {
-			nr++;
-			strange += owner_of(dev, page_to_pfn(page)) != OWNER_GIVEN;
-		}
-		spin_unlock_irq(&info->pages_lock);
-	}
+	for (i = 0; i < nr_node_ids * VB_NR_KINDS; i++)
+		nr += atomic_long_read(&vb->nodes[i / VB_NR_KINDS].pools[i % VB_NR_KINDS].nr_pages);
+	/* As many, and all of them in a pool. */
+	xa_for_each(&dev->pages, pfn, entry)
+		if (xa_to_value(entry) == OWNER_GIVEN)
+			strange += !PageOffline(pfn_to_page(pfn));
 	strange += nr != dev->nr_pages;
 	mutex_unlock(&dev->lock);
 	return !strange;
