@@ -27,7 +27,7 @@ help:
 	@echo 'make test            all tests but the long ones (root)'
 	@echo 'make test-long       the long ones (root)'
 	@echo 'make check           style and static checks'
-	@echo 'make bench           upstream and this project side by side (root)'
+	@echo 'make bench           upstream, upstream 7.3 at its best, this project (root)'
 	@echo 'make bench-quick     the same, fewer and shorter runs (root)'
 	@echo 'make kernel          the guest kernel: build/kernel/SERIES/overlay/bzImage'
 	@echo 'make kernel-upstream the untouched kernel with the same configuration'

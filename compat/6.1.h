@@ -117,6 +117,9 @@ static inline int compat_migrate_pages(struct list_head *from,
 /* Works that cannot be queued for a time: the lowest bit of the function says so. */
 
 #define COMPAT_DISABLED	1UL
+#if defined(CONFIG_X86) && defined(CONFIG_CC_OPTIMIZE_FOR_SIZE)
+#error "Functions may begin at odd addresses."
+#endif
 
 static inline void compat_set_func(struct delayed_work *work, unsigned long func)
 {

@@ -105,7 +105,6 @@ def test_an_impossible_target(guest, hold, allow_dmesg):
     hold(500).free()
 
 
-@pytest.mark.series
 @KERNELS
 def test_statistics(guest, hold):
     guest.quiet()  # what is being reported is not free for a moment
