@@ -27,6 +27,7 @@
 #include "config.h"
 #include "log.h"
 #include "loop.h"
+#include "transport.h"
 
 #define MASK (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | \
 	      IN_MOVE_SELF | IN_ONLYDIR)
@@ -57,7 +58,7 @@ static void tell_path(const struct watch *watch, const char *name, bool there)
 		return;
 	if (there && (lstat(path, &st) || !S_ISSOCK(st.st_mode)))
 		return;
-	tell(path, there);
+	tell(&transport_qmp, path, there);
 }
 
 static void scan(const struct watch *watch)

@@ -202,7 +202,7 @@ static void open_fakes(const char *dir)
 		fakes[i].listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		assert_false(bind(fakes[i].listener, (struct sockaddr *)&addr, sizeof(addr)));
 		assert_false(listen(fakes[i].listener, 1));
-		engine_guest_there(addr.sun_path, true);
+		engine_guest_there(&transport_qmp, addr.sun_path, true);
 	}
 }
 
