@@ -499,19 +499,12 @@ static int check_directories(struct config *config)
 	return 0;
 }
 
-/* Of the wiki's first sketch: "some value (say 10MB)", whatever the level. */
-static const struct level_preset preset_2012 = {
-	"wiki-2012", { 0, 10 * MIB, 10 * MIB, 10 * MIB }
-};
-
 static int check_amounts(struct config *config)
 {
 	const struct level_preset *preset = level_preset_find(config->amounts);
 	bool fixed = !strcmp(config->amounts, "fixed");
 	char where[256];
 
-	if (!preset && !strcmp(config->amounts, preset_2012.name))
-		preset = &preset_2012;
 	config->policy.proportional = !strcmp(config->amounts, "proportional");
 	if (!fixed && (config->amount[LEVEL_LOW] || config->amount[LEVEL_MEDIUM] ||
 		       config->amount[LEVEL_CRITICAL]))

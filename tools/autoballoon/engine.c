@@ -432,7 +432,8 @@ static void fill_host(struct policy_host *host, uint64_t time_ms)
 	host->time_ms = time_ms;
 	host->level = engine.level.now;
 	host->level_since_ms = engine.level.since_ms;
-	host->headroom = reserve_headroom(&engine.reserve, engine.sample.headroom);
+	host->headroom = engine.sample.headroom;
+	host->wanted = reserve_wanted(&engine.reserve);
 	host->headroom_low = engine.sample.headroom_low;
 }
 

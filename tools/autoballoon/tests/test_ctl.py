@@ -62,7 +62,7 @@ def test_reserve_takes_from_guests(tmp_path, fleet):
                                         "available-critical": "0"}}) as daemon:
         daemon.wait_ready("web")
         available = daemon.ask("status")["host"]["headroom"]
-        daemon.ctl("reserve", str(available + 100 * MIB), "--timeout", "20s")
+        daemon.ctl("reserve", str(available + 8 * GIB), "--timeout", "20s")
         qemu.wait(lambda: qemu.actual < GIB, 15, "take")
         assert "medium" in {d["level"] for d in daemon.ask("why", "web")["decisions"]}
 
