@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Finding QMP sockets in directories. */
+/* Finding guests' sockets in directories. */
 #ifndef AUTOBALLOON_DISCOVER_H
 #define AUTOBALLOON_DISCOVER_H
 

@@ -177,7 +177,7 @@ void engine_add_named(void)
 
 	for (i = 0; i < engine.config.nr_rules; i++, rule++)
 		if (rule->socket[0] && !find_path(rule->socket))
-			add_guest(&transport_qmp, rule->socket, false);
+			add_guest(transport_of((enum transport_id)rule->transport), rule->socket, false);
 }
 
 /* Names are how guests are told apart: a second one of a name gets a number. */

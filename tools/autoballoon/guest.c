@@ -101,12 +101,15 @@ static void forget_session(struct guest *guest)
 	guest->device[0] = '\0';
 	guest->interval_set_s = 0;
 	guest->stats_ms = 0;
+	guest->stats_update = 0;
 	guest->ram = 0;
 	guest->actual_high = 0;
 	guest->assigned = false;
+	guest->mem_locked = false;
 	guest->page_size = 0;
 	guest->rss = UNSET;
 	guest->locked = 0;
+	guest->stats_refused = false;
 	guest->disk_reads = UNSET;
 	memset(&guest->stats, 0xff, sizeof(guest->stats));
 }
@@ -439,7 +442,7 @@ void guest_observe(const struct guest *guest, struct policy_guest *out, uint64_t
 	out->running = guest->running;
 	out->migrating = guest->migrating;
 	out->hugetlb = guest->page_size > (uint64_t)sysconf(_SC_PAGESIZE);
-	out->mem_locked = guest->ram && guest->locked >= guest->ram / 2;
+	out->mem_locked = guest->mem_locked || (guest->ram && guest->locked >= guest->ram / 2);
 	out->assigned = guest->assigned;
 	out->reporting = guest->has_reporting;
 	out->ram = guest->ram;

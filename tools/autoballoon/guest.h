@@ -67,6 +67,7 @@ struct guest {
 	bool running;
 	bool migrating;
 	bool assigned;
+	bool mem_locked;		/* by configuration; "locked" is what is seen */
 	char run_state[24];
 	uint64_t ram;			/* all of it, but what is no memory (NVDIMM) */
 	uint64_t actual;		/* the same without the balloon */
@@ -79,11 +80,13 @@ struct guest {
 	uint64_t reports;		/* buffers the guest has reported */
 	bool watch_disks;		/* ask what its disks read: right-sizing goes by it */
 	bool disks_refused;		/* an answer too long, or none */
+	bool stats_refused;		/* there are none to be had */
 	uint64_t disk_reads;		/* bytes ever, UNSET: unknown */
 
 	/* statistics */
 	struct policy_stats stats;
 	uint64_t stats_ms;		/* our clock, 0: never */
+	uint64_t stats_update;		/* the hypervisor's clock: tells new ones from old */
 	uint64_t stats_seq;
 	uint64_t interval_s;		/* wanted */
 	uint64_t interval_set_s;	/* QEMU has it, 0: not yet */

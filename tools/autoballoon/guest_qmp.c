@@ -54,7 +54,6 @@ struct session {
 	uint64_t dimms;		/* of it, that the balloon can reach */
 	uint64_t beside;	/* of it, that it cannot: virtio-mem */
 	uint64_t risen;		/* actual as QEMU says, until RAM is known anew, 0: none */
-	uint64_t stats_update;	/* seconds, QEMU's wall clock */
 	unsigned int last_used_idx;	/* of the reporting queue, 16 bit */
 	bool used_idx_known;
 };
@@ -385,7 +384,7 @@ static void done_interval(struct guest *guest, struct json_object *ret, uint64_t
 
 static void done_stats(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
-	talk_set_stats(guest, ret, &session_of(guest)->stats_update, time_ms);
+	talk_set_stats(guest, ret, time_ms);
 }
 
 static void done_migrate(struct guest *guest, struct json_object *ret, uint64_t time_ms)

@@ -76,11 +76,9 @@ void talk_reply(struct guest *guest, const struct talk_command *table,
  * talk_set_stats - take statistics in QMP's form
  * @guest: the guest
  * @ret: "stats" with the numbers, and "last-update" with when they came, in seconds
- * @update: that of the statistics before; set to that of the new ones
  * @time_ms: the time now
  */
-void talk_set_stats(struct guest *guest, struct json_object *ret, uint64_t *update,
-		    uint64_t time_ms)
+void talk_set_stats(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
 	static const struct {
 		const char *key;
@@ -101,12 +99,13 @@ void talk_set_stats(struct guest *guest, struct json_object *ret, uint64_t *upda
 	struct policy_stats stats;
 	size_t i;
 
-	if (!numbers || !reply_u64(ret, "last-update", &new) || !new || new == *update)
+	if (!numbers || !reply_u64(ret, "last-update", &new) || !new ||
+	    new == guest->stats_update)
 		return;
 	memset(&stats, 0xff, sizeof(stats));
 	for (i = 0; i < ARRAY_SIZE(fields); i++)
 		reply_u64(numbers, fields[i].key,
 			  (uint64_t *)(void *)((char *)&stats + fields[i].offset));
-	*update = new;
+	guest->stats_update = new;
 	guest_set_stats(guest, &stats, min_u64(sub_floor(wall, new), 86400) * 1000, time_ms);
 }

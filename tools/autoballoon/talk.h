@@ -19,7 +19,6 @@ int talk_ask(struct guest *guest, const struct talk_command *table, unsigned int
 	     const char *arguments, uint64_t time_ms);
 void talk_reply(struct guest *guest, const struct talk_command *table,
 		struct json_object *message, uint64_t time_ms);
-void talk_set_stats(struct guest *guest, struct json_object *ret, uint64_t *update,
-		    uint64_t time_ms);
+void talk_set_stats(struct guest *guest, struct json_object *ret, uint64_t time_ms);
 
 #endif

@@ -2,26 +2,20 @@
 /* The transports there are. */
 #include "transport.h"
 
-#include <string.h>
-
-#include "util.h"
-
-static const struct transport *const transports[] = {
-	&transport_qmp,
+static const struct transport *const transports[NR_TRANSPORTS] = {
+	[TRANSPORT_QMP] = &transport_qmp,
+	[TRANSPORT_LIBVIRT] = &transport_libvirt,
+	[TRANSPORT_FIRECRACKER] = &transport_firecracker,
+	[TRANSPORT_CLOUD_HYPERVISOR] = &transport_cloud_hypervisor,
 };
 
 /**
- * transport_find - look a transport up
- * @name: its name
+ * transport_of - look a transport up
+ * @id: which
  *
- * Return: the transport, or NULL.
+ * Return: the transport.
  */
-const struct transport *transport_find(const char *name)
+const struct transport *transport_of(enum transport_id id)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(transports); i++)
-		if (!strcmp(transports[i]->name, name))
-			return transports[i];
-	return NULL;
+	return transports[id];
 }

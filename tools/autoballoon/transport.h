@@ -47,8 +47,20 @@ struct transport {
 	int (*receive)(struct guest *guest, const char *data, size_t len, uint64_t time_ms);
 };
 
-extern const struct transport transport_qmp;
+/* In the order of the configuration's words. */
+enum transport_id {
+	TRANSPORT_QMP,
+	TRANSPORT_LIBVIRT,
+	TRANSPORT_FIRECRACKER,
+	TRANSPORT_CLOUD_HYPERVISOR,
+	NR_TRANSPORTS
+};
 
-const struct transport *transport_find(const char *name);
+extern const struct transport transport_qmp;
+extern const struct transport transport_libvirt;
+extern const struct transport transport_firecracker;
+extern const struct transport transport_cloud_hypervisor;
+
+const struct transport *transport_of(enum transport_id id);
 
 #endif
