@@ -62,7 +62,7 @@ void qmp_free(struct qmp *qmp)
 int qmp_feed(struct qmp *qmp, const char *data, size_t len, qmp_message_fn fn, void *arg)
 {
 	struct json_object *message;
-	size_t used, piece;
+	size_t used, piece, safe = 0;
 	int err;
 
 	while (len) {
@@ -76,8 +76,11 @@ int qmp_feed(struct qmp *qmp, const char *data, size_t len, qmp_message_fn fn, v
 		/* The tokener takes a NUL for the end of its input. */
 		if (memchr(data, '\0', piece))
 			return -EPROTO;
-		if (!json_memory(piece, qmp->pending))
+		/* Once for many messages: what one takes is free again before the next. */
+		if (!safe && !json_memory(piece, qmp->pending))
 			return -ENOMEM;
+		piece = safe ? min_u64(piece, safe) : piece;
+		safe = max_u64(safe, piece);
 		message = json_tokener_parse_ex(qmp->tokener, data, (int)piece);
 		if (!message) {
 			if (json_tokener_get_error(qmp->tokener) != json_tokener_continue)
@@ -87,6 +90,7 @@ int qmp_feed(struct qmp *qmp, const char *data, size_t len, qmp_message_fn fn, v
 				return -EMSGSIZE;
 			data += piece;
 			len -= piece;
+			safe -= piece;
 			continue;
 		}
 		used = json_tokener_get_parse_end(qmp->tokener);
@@ -101,6 +105,7 @@ int qmp_feed(struct qmp *qmp, const char *data, size_t len, qmp_message_fn fn, v
 			return err;
 		data += used;
 		len -= used;
+		safe = sub_floor(safe, used);
 	}
 	return 0;
 }
