@@ -15,7 +15,8 @@ import paths
 from autoballoon_common import MIB
 
 PROGRAMS = ("libvirtd", "virsh", "setpriv")
-HELPER = os.path.join(paths.BUILD, "autoballoon", "release", "autoballoon-libvirt")
+HELPER = os.environ.get("AUTOBALLOON_LIBVIRT", os.path.join(paths.BUILD, "autoballoon", "release",
+                                                            "autoballoon-libvirt"))
 USER = "nobody"     # as root, libvirtd would be the system's
 NAMES = ("vm0", "vm1", "vm2")
 RAM = 256 * MIB

@@ -28,6 +28,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static virConnectPtr connection;
 static bool ended;
 static const char *uri;
+static char state_directory[PATH_MAX];
 
 /**
  * watch_connection - the connection to libvirtd
@@ -53,15 +54,18 @@ virConnectPtr watch_connection(void)
  */
 const char *watch_state_directory(void)
 {
-	static char path[PATH_MAX];
+	return state_directory[0] ? state_directory : NULL;
+}
+
+/* Before there are threads: they read it without a lock. */
+static void find_state_directory(void)
+{
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 
 	if (!strstr(uri, "/session"))
-		return "/run/libvirt/qemu";
-	if (!runtime)
-		return NULL;
-	snprintf(path, sizeof(path), "%s/libvirt/qemu/run", runtime);
-	return path;
+		copy_string(state_directory, sizeof(state_directory), "/run/libvirt/qemu");
+	else if (runtime)
+		snprintf(state_directory, sizeof(state_directory), "%s/libvirt/qemu/run", runtime);
 }
 
 static void tell(virDomainPtr domain, const char *event)
@@ -185,6 +189,15 @@ static bool look(virConnectPtr conn)
 	return true;
 }
 
+static void set_connection(virConnectPtr conn)
+{
+	pthread_mutex_lock(&lock);
+	connection = conn;
+	if (!conn)
+		ended = false;
+	pthread_mutex_unlock(&lock);
+}
+
 static void wait_for(int seconds)
 {
 	struct timespec until;
@@ -207,13 +220,6 @@ static bool has_ended(virConnectPtr conn)
 	return over || virConnectIsAlive(conn) != 1;
 }
 
-static void set_connection(virConnectPtr conn)
-{
-	pthread_mutex_lock(&lock);
-	connection = conn;
-	pthread_mutex_unlock(&lock);
-}
-
 static void say_problem(bool *said)
 {
 	const virError *error = virGetLastError();
@@ -231,7 +237,7 @@ static void *keep(void *data)
 
 	(void)data;
 	for (;;) {
-		ended = false;
+		set_connection(NULL);
 		conn = virConnectOpen(uri);
 		if (!conn || watch_events(conn) || !look(conn)) {
 			say_problem(&said);
@@ -273,6 +279,7 @@ int watch_start(const char *to)
 	pthread_t thread;
 
 	uri = to;
+	find_state_directory();
 	virSetErrorFunc(NULL, quiet);
 	if (virInitialize() || virEventRegisterDefaultImpl())
 		return -ENOSYS;
