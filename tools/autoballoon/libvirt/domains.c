@@ -3,7 +3,9 @@
  * The domains that run: a socket for each, named by its UUID, and the session that
  * the daemon has there. One lock guards all of it; nothing blocks under it.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -36,18 +39,65 @@ static unsigned int nr;
 static int wake = -1;		/* the listeners have changed */
 static char directory[PATH_MAX];
 
+/* The lock stays until the process ends. */
+static int lock_directory(void)
+{
+	char path[PATH_MAX + 8];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", directory);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		close(fd);
+		return -EADDRINUSE;
+	}
+	return 0;
+}
+
+/* One that was killed leaves sockets, also of domains that have ended since. */
+static void remove_sockets(void)
+{
+	const struct dirent *entry;
+	DIR *dir = opendir(directory);
+	size_t len;
+
+	while (dir && (entry = readdir(dir))) {
+		len = strlen(entry->d_name);
+		if (len == UUID_MAX - 1 + 5 && !strcmp(entry->d_name + len - 5, ".sock"))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /**
  * domains_open - make the directory, and clear it of sockets that nobody serves
  * @path: the directory; only one process may use it
  *
- * Return: 0, or -errno.
+ * Return: 0, -EADDRINUSE if another process does, or -errno.
  */
 int domains_open(const char *path)
 {
+	char *slash;
+	int err;
+
 	if (!copy_string(directory, sizeof(directory), path))
 		return -ENAMETOOLONG;
+	/* The run directory may not be there yet either. */
+	slash = strrchr(directory, '/');
+	if (slash && slash != directory) {
+		*slash = '\0';
+		mkdir(directory, 0755);
+		*slash = '/';
+	}
 	if (mkdir(path, 0750) && errno != EEXIST)
 		return -errno;
+	err = lock_directory();
+	if (err)
+		return err;
+	remove_sockets();
 	wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return wake < 0 ? -errno : 0;
 }

@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 	err = domains_open(opts.directory);
 	if (err) {
 		log_error("event=start-failed directory=%s reason=\"%s\"", opts.directory,
-			  strerror(-err));
+			  err == -EADDRINUSE ? "another one uses it" : strerror(-err));
 		return EXIT_FAILURE;
 	}
 	err = watch_start(opts.uri);
