@@ -175,6 +175,8 @@ static void check_driver(struct list *list, const struct guest *g, const struct 
 		add(list, SEVERITY_PROBLEM, "no-stats", why_text(WHY_NO_STATS));
 	else if (v->why == WHY_STALE_STATS || v->why == WHY_ODD_STATS || v->why == WHY_NO_STATS)
 		add(list, SEVERITY_PROBLEM, why_name(v->why), why_text(v->why));
+	if (v->why == WHY_NO_STATS && g->transport->no_stats)
+		add_detail(list, "%s", g->transport->no_stats);
 }
 
 /**

@@ -438,7 +438,7 @@ void guest_observe(const struct guest *guest, struct policy_guest *out, uint64_t
 	out->outside = guest->outside;
 	out->has_device = guest->has_device;
 	/* Where the driver is not seen, statistics prove that there is one. */
-	out->has_driver = guest->virtio_known ? guest->driver_ok : guest->stats_ms != 0;
+	out->has_driver = guest->driver_ok || (!guest->virtio_known && guest->stats_ms);
 	out->running = guest->running;
 	out->migrating = guest->migrating;
 	out->hugetlb = guest->page_size > (uint64_t)sysconf(_SC_PAGESIZE);

@@ -67,6 +67,8 @@ static void done_balloon(struct guest *guest, struct json_object *json, uint64_t
 	guest->has_reporting = guest->offers_reporting;
 	reply_u64(json, "stats_polling_interval_s", &interval);
 	guest->offers_stats = interval != 0;
+	/* Without statistics nothing tells whether there is a driver: it may well be. */
+	guest->driver_ok = !guest->offers_stats || guest->stats_ms;
 	/* What it has comes with the statistics; without, what it should have is all there is. */
 	if (!guest->offers_stats || !guest->actual)
 		guest_set_actual(guest, size_beside(guest, amount));
@@ -159,6 +161,7 @@ static int receive(struct guest *guest, const char *data, size_t len, uint64_t t
 
 const struct transport transport_firecracker = {
 	.name = "firecracker",
+	.no_stats = "the balloon has to be made with stats_polling_interval_s",
 	.open = rest_open,
 	.close = rest_close,
 	.commands = wanted,

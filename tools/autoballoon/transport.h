@@ -33,6 +33,7 @@ enum topic {
 
 struct transport {
 	const char *name;		/* in the configuration and in answers */
+	const char *no_stats;		/* why there may be none, for the doctor; NULL: nothing special */
 	bool greets;			/* the other end speaks first */
 	bool relayed;			/* the other end is not the guest's hypervisor */
 	/* Make guest->session for a link that is connected. Returns 0, or -errno. */

@@ -115,8 +115,12 @@ def test_without_statistics_only_the_administrator_sizes_it(tmp_path, kind):
     with fake, Daemon(tmp_path, settings(tmp_path)) as daemon:
         daemon.wait(lambda: daemon.guest(name) and daemon.guest(name)["connected"])
         daemon.ctl("inject", "critical", check=False)
-        assert daemon.guest(name)["why"] in ("no-driver", "no-stats")
-        assert not fake.targets
+        daemon.wait(lambda: daemon.guest(name)["why"] == "no-stats", what="no statistics")
+        daemon.ctl("inject", "critical", check=False)
+        assert not fake.targets and daemon.findings(name)["no-stats"]["detail"]
+        assert daemon.ctl("set", name, "600M", "--wait", check=False).returncode == 0
+        assert fake.actual == 600 * MIB
+        daemon.wait(lambda: daemon.guest(name)["actual"] == 600 * MIB)
 
 
 def test_large_answers_are_taken(tmp_path):
