@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "fuzz_policy.h"
 #include "guest.h"
 #include "log.h"
 
@@ -59,27 +60,6 @@ static const struct target {
 	{ &transport_firecracker, firecracker, ARRAY_SIZE(firecracker) },
 	{ &transport_cloud_hypervisor, cloud_hypervisor, ARRAY_SIZE(cloud_hypervisor) },
 };
-
-static void check_policy(const struct guest *guest, uint64_t time_ms)
-{
-	static struct policy_result result;
-	struct policy_memory memory = { 0 };
-	struct policy_host host = { .time_ms = time_ms, .level = LEVEL_CRITICAL,
-				    .injected = { 0, 1, 1, 1 }, .headroom = UNSET };
-	struct policy_config config;
-	struct policy_guest g = { 0 };
-
-	policy_defaults(&config);
-	guest_observe(guest, &g, time_ms);
-	g.enabled = true;
-	g.min = g.ram / 4;
-	g.max = g.ram;
-	g.shares = 1;
-	policy_step(&config, &host, &g, &memory, 1, &result);
-	if (result.action[0].kind != POLICY_NOTHING &&
-	    (result.action[0].target > g.max || result.action[0].target < g.min / 4096 * 4096))
-		abort();
-}
 
 /* An answer to what was asked: mutated inside, around it, or not at all. */
 static size_t make_answer(const struct target *t, const struct guest *guest, char *buf, size_t size)

@@ -1,5 +1,6 @@
 """The daemon with guests that are reached by other ways than QMP."""
 
+import contextlib
 import functools
 import subprocess
 
@@ -88,25 +89,37 @@ def test_a_guest_that_stops_and_goes_on(tmp_path, kind):
         daemon.wait_ready(name)
 
 
-@pytest.mark.parametrize("mangle", [
-    lambda data: b"HTTP/1.1 200 \r\nContent-Length: 99999999\r\n\r\n",
-    lambda data: b"HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
-    lambda data: b"HTTP/1.1 200 \r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
-    lambda data: b"HTTP/1.1 200 \r\nContent-Length: 4\r\n\r\nnope",
-    lambda data: b"HTTP/1.1 200 \r\n" + b"X: y\r\n" * 1000,
-    lambda data: b"{\"QMP\": {}}\n" * 3,
-    lambda data: data + data,
-], ids=["long", "chunks", "two-lengths", "no-json", "long-head", "no-http", "unasked"])
-def test_nonsense_ends_the_session(tmp_path, mangle):
+NONSENSE = {
+    "long": lambda data: b"HTTP/1.1 200 \r\nContent-Length: 99999999\r\n\r\n",
+    "chunks": lambda data: b"HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    "two-lengths": lambda data: b"HTTP/1.1 200 \r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+    "no-json": lambda data: b"HTTP/1.1 200 \r\nContent-Length: 4\r\n\r\nnope",
+    "long-head": lambda data: b"HTTP/1.1 200 \r\n" + b"X: y\r\n" * 1000,
+    "no-http": lambda data: b"{\"QMP\": {}}\n" * 3,
+    "unasked": lambda data: data + data,
+}
+
+
+def test_nonsense_ends_the_session(tmp_path):
     """... and nothing else: the daemon comes again, later and later."""
-    fake, name = make(tmp_path, "firecracker")
-    with fake, Daemon(tmp_path, settings(tmp_path)) as daemon:
-        daemon.wait_ready(name)
-        fake.mangle = mangle
-        fake.wait(lambda: fake.sessions >= 3, what="third session")
-        assert not daemon.guest(name)["connected"] and not fake.targets
-        fake.mangle = None
-        daemon.wait_ready(name)
+    with contextlib.ExitStack() as stack:
+        fakes = {}
+        for name in [*NONSENSE, "good"]:
+            fake = Firecracker(tmp_path / f"{name}.s")
+            fake.id = name
+            fakes[name] = stack.enter_context(fake)
+        daemon = stack.enter_context(Daemon(tmp_path, {
+            "daemon": {"firecracker-sockets": f"{tmp_path}/*.s"}}))
+        daemon.wait_ready(*fakes)
+        for name, mangle in NONSENSE.items():
+            fakes[name].mangle = mangle
+        for name in NONSENSE:
+            fakes[name].wait(lambda: fakes[name].sessions >= 3, what=f"third session of {name}")
+            assert not daemon.guest(name)["connected"] and not fakes[name].targets
+        assert daemon.guest("good")["connected"] and fakes["good"].sessions == 1
+        for fake in fakes.values():
+            fake.mangle = None
+        daemon.wait_ready(*fakes)
 
 
 @pytest.mark.parametrize("kind", ["firecracker", "cloud-hypervisor"])
@@ -151,18 +164,21 @@ def test_libvirtd_goes_and_comes_back(tmp_path):
         fake.wait(lambda: fake.actual == GIB - 256 * MIB, what="another take")
 
 
-@pytest.mark.parametrize("fact, why", [({"balloon": False}, "no-device"),
-                                       ({"locked": True}, "mem-lock"),
-                                       ({"page_size": 2 * MIB}, "hugetlb"),
-                                       ({"assigned": True}, "assigned-device"),
-                                       ({"migrating": True}, "migrating")])
-def test_what_a_domain_has_counts(tmp_path, fact, why):
-    fake, name = make(tmp_path, "libvirt")
-    fake.facts = fact
-    with fake, Daemon(tmp_path, settings(tmp_path)) as daemon:
-        daemon.wait(lambda: daemon.guest(name) and daemon.guest(name)["why"] == why, what=why)
+FACTS = {"no-device": {"balloon": False}, "mem-lock": {"locked": True},
+         "hugetlb": {"page_size": 2 * MIB}, "assigned-device": {"assigned": True},
+         "migrating": {"migrating": True}}
+
+
+def test_what_a_domain_has_counts(tmp_path):
+    with contextlib.ExitStack() as stack:
+        fakes = [stack.enter_context(Bridge(tmp_path / "libvirt" / f"{why}.sock")) for why in FACTS]
+        for fake, (why, facts) in zip(fakes, FACTS.items()):
+            fake.facts = {**facts, "name": why, "uuid": ""}
+        daemon = stack.enter_context(Daemon(tmp_path, settings(tmp_path)))
+        daemon.wait(lambda: {g["name"]: g["why"] for g in daemon.ask("status")["guests"]} ==
+                    {why: why for why in FACTS}, what="each its reason")
         daemon.ctl("inject", "critical")
-        assert not fake.targets
+        assert not any(fake.targets for fake in fakes)
 
 
 def test_a_socket_that_is_named(tmp_path):
