@@ -32,21 +32,28 @@ def test_under_sanitizers(record_case):
 
 
 @pytest.mark.long
-def test_an_hour_with_a_hundred_guests():
-    output = make("hour", 600)
-    print(output[-500:])
-    assert "1 passed" in output
+def test_an_hour_with_many_guests():
+    """The engine with a thousand, the daemon with a hundred."""
+    output = make("hour", 1200)
+    print(*re.findall(r"an hour with .*", output), output[-500:], sep="\n")
+    assert "an hour with 1000 guests" in output and "1 passed" in output
 
 
 def test_fuzz():
-    """Six fuzzers, twelve seconds in all."""
-    assert make("fuzz", 600, "FUZZ_SECONDS=2").count(" runs") == 6
+    """Nine fuzzers, eighteen seconds in all."""
+    assert make("fuzz", 600, "FUZZ_SECONDS=2").count(" runs") == 9
 
 
 @pytest.mark.long
 def test_fuzz_long():
-    """The same, five minutes in all."""
-    assert make("fuzz", 900, "FUZZ_SECONDS=50").count(" runs") == 6
+    """The same, nine minutes in all."""
+    assert make("fuzz", 1200, "FUZZ_SECONDS=60").count(" runs") == 9
+
+
+@pytest.mark.long
+def test_under_valgrind():
+    """The unit tests but the engine's, and the daemon with a guest of each kind."""
+    assert "1 passed" in make("valgrind", 1200)
 
 
 @pytest.mark.long   # make check has the same

@@ -18,7 +18,7 @@
 #include "client.h"
 #include "ctl.h"
 #include "place.h"
-#include "qmp.h"
+#include "reply.h"
 
 
 const char *argp_program_version = "autoballoonctl 1.0";
@@ -130,7 +130,8 @@ static const struct argp argp = {
 	       "  max GUEST SIZE|default  its largest size, over the configuration\n"
 	       "  forget GUEST          take back all that was said about a guest\n"
 	       "  reserve SIZE          make room for a guest that is about to start\n"
-	       "  setup KIND GUEST      what to add to a guest: qemu, libvirt, proxmox\n"
+	       "  setup KIND GUEST      what to add to a guest: qemu, libvirt, proxmox,\n"
+	       "                        firecracker, cloud-hypervisor\n"
 	       "  watch                 status again and again\n"
 	       "  why GUEST             the last ten decisions about a guest\n"
 	       "  record FILE           write what host and guests want, until interrupted\n"
@@ -175,13 +176,13 @@ struct json_object *ctl_ask(struct json_object *req, int *status)
 		fprintf(stderr, "autoballoonctl: %s\n", client_error());
 		return NULL;
 	}
-	qmp_bool(reply, "ok", &ok);
+	reply_bool(reply, "ok", &ok);
 	if (ok) {
 		*status = EXIT_SUCCESS;
 		return reply;
 	}
-	error = qmp_string(reply, "error");
-	code = qmp_string(reply, "code");
+	error = reply_string(reply, "error");
+	code = reply_string(reply, "code");
 	fprintf(stderr, "autoballoonctl: %s\n", error ? error : "the daemon refused");
 	if (code && !strcmp(code, "guest-refused"))
 		*status = EXIT_REFUSED;
@@ -212,7 +213,7 @@ const char *ctl_size(struct json_object *from, const char *key, char *buf, size_
 {
 	uint64_t value = UNSET;
 
-	qmp_u64(from, key, &value);
+	reply_u64(from, key, &value);
 	return format_size(buf, size, value);
 }
 
@@ -220,13 +221,13 @@ bool ctl_flag(struct json_object *from, const char *key)
 {
 	bool value = false;
 
-	qmp_bool(from, key, &value);
+	reply_bool(from, key, &value);
 	return value;
 }
 
 const char *ctl_text(struct json_object *from, const char *key)
 {
-	const char *text = qmp_string(from, key);
+	const char *text = reply_string(from, key);
 
 	return text ? text : "-";
 }
@@ -261,8 +262,8 @@ static void print_status(struct json_object *reply)
 	uint64_t level_ms = 0;
 	size_t i, n;
 
-	host = qmp_object(reply, "host");
-	qmp_u64(reply, "level_for_ms", &level_ms);
+	host = reply_object(reply, "host");
+	reply_u64(reply, "level_for_ms", &level_ms);
 	printf("pressure %s for %" PRIu64 " s, available %s, headroom %s, amounts %s%s%s\n",
 	       ctl_text(reply, "level"), level_ms / 1000,
 	       ctl_size(host, "available", available, sizeof(available)),
@@ -271,7 +272,7 @@ static void print_status(struct json_object *reply)
 	       ctl_flag(reply, "suspended") ? ", disabled for all guests" : "");
 	printf("%-20s %8s %8s %8s %8s %8s %8s %8s  %-9s %s\n", "GUEST", "RAM", "ACTUAL", "TARGET",
 	       "FLOOR", "RSS", "SLACK", "CACHE", "REPORTING", "STATE");
-	guests = qmp_array(reply, "guests");
+	guests = reply_array(reply, "guests");
 	n = guests ? json_object_array_length(guests) : 0;
 	if (guests)
 		json_object_array_sort(guests, by_name);
@@ -334,12 +335,12 @@ static int cmd_why(void)
 	if (opts.json)
 		return ctl_print_json(reply);
 	printf("now: %s: %s\n", ctl_text(reply, "why"), ctl_text(reply, "text"));
-	decisions = qmp_array(reply, "decisions");
+	decisions = reply_array(reply, "decisions");
 	n = decisions ? json_object_array_length(decisions) : 0;
 	for (i = 0; i < n; i++) {
 		struct json_object *d = json_object_array_get_idx(decisions, i);
 
-		qmp_u64(d, "ms_ago", &ms);
+		reply_u64(d, "ms_ago", &ms);
 		printf("%" PRIu64 " s ago: %s, %s to %s: %s It needed %s, had %s of cache; "
 		       "pressure %s, headroom %s.\n", ms / 1000, ctl_text(d, "action"),
 		       ctl_size(d, "from", from, sizeof(from)), ctl_size(d, "to", to, sizeof(to)),
@@ -364,7 +365,7 @@ static int cmd_plan(void)
 		return status;
 	if (opts.json)
 		return ctl_print_json(reply);
-	guests = qmp_array(reply, "guests");
+	guests = reply_array(reply, "guests");
 	n = guests ? json_object_array_length(guests) : 0;
 	for (i = 0; i < n; i++) {
 		struct json_object *g = json_object_array_get_idx(guests, i);
@@ -395,13 +396,13 @@ static int cmd_doctor(void)
 	reply = ctl_ask(ctl_request("doctor"), &status);
 	if (!reply)
 		return status;
-	qmp_u64(reply, "problems", &problems);
+	reply_u64(reply, "problems", &problems);
 	status = problems ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (opts.json) {
 		ctl_print_json(reply);
 		return status;
 	}
-	findings = qmp_array(reply, "findings");
+	findings = reply_array(reply, "findings");
 	n = findings ? json_object_array_length(findings) : 0;
 	for (i = 0; i < n; i++) {
 		struct json_object *f = json_object_array_get_idx(findings, i);

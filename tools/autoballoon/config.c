@@ -41,6 +41,11 @@ static const struct option options[] = {
 	{ "daemon", "metrics-interval", TIME, AT(metrics_interval_ms), 1000, 3600000, NULL, false },
 	{ "daemon", "socket-directories", LIST, AT(directories), 0, 0, NULL, true },
 	{ "daemon", "socket-pattern", TEXT, AT(pattern), 0, 0, NULL, true },
+	{ "daemon", "libvirt-sockets", LIST, AT(sockets[TRANSPORT_LIBVIRT]), 0, 0, NULL, true },
+	{ "daemon", "firecracker-sockets", LIST, AT(sockets[TRANSPORT_FIRECRACKER]), 0, 0, NULL,
+	  true },
+	{ "daemon", "cloud-hypervisor-sockets", LIST, AT(sockets[TRANSPORT_CLOUD_HYPERVISOR]), 0, 0,
+	  NULL, true },
 	{ "daemon", "idle-interval", TIME, AT(idle_interval_ms), 1000, 60000, NULL, false },
 	{ "daemon", "release-on-exit", BOOL, AT(release_on_exit), 0, 0, NULL, false },
 	{ "daemon", "lock-memory", BOOL, AT(lock_memory), 0, 0, NULL, true },
@@ -93,6 +98,8 @@ static const struct option options[] = {
 	  NULL, false },
 	{ "policy", "right-size-faults", NUMBER, POLICY(rightsize_fault_limit), 1, 1000000, NULL, false },
 	{ "guest", "socket", PLACE, RULE(socket), 0, 0, NULL, false },
+	{ "guest", "transport", CHOICE, RULE(transport), 0, 0,
+	  "qmp libvirt firecracker cloud-hypervisor", false },
 	{ "guest", "automatic", BOOL, RULE(automatic), 0, 0, NULL, false },
 	{ "guest", "min", AMOUNT, RULE(min), 0, 0, NULL, false },
 	{ "guest", "max", AMOUNT, RULE(max), 0, 0, NULL, false },
@@ -152,6 +159,7 @@ void config_defaults(struct config *config)
 		.metrics_interval_ms = 15000,
 		.directories = "/run/autoballoon/guests",
 		.pattern = "*.qmp",
+		.sockets = { [TRANSPORT_LIBVIRT] = "/run/autoballoon/libvirt/*.sock" },
 		.idle_interval_ms = 5000,
 		.lock_memory = true,
 		.source = SOURCE_PSI,
@@ -499,19 +507,12 @@ static int check_directories(struct config *config)
 	return 0;
 }
 
-/* Of the wiki's first sketch: "some value (say 10MB)", whatever the level. */
-static const struct level_preset preset_2012 = {
-	"wiki-2012", { 0, 10 * MIB, 10 * MIB, 10 * MIB }
-};
-
 static int check_amounts(struct config *config)
 {
 	const struct level_preset *preset = level_preset_find(config->amounts);
 	bool fixed = !strcmp(config->amounts, "fixed");
 	char where[256];
 
-	if (!preset && !strcmp(config->amounts, preset_2012.name))
-		preset = &preset_2012;
 	config->policy.proportional = !strcmp(config->amounts, "proportional");
 	if (!fixed && (config->amount[LEVEL_LOW] || config->amount[LEVEL_MEDIUM] ||
 		       config->amount[LEVEL_CRITICAL]))
@@ -526,6 +527,22 @@ static int check_amounts(struct config *config)
 		return set_error(config, "%s[policy] amounts: no preset \"%s\"",
 				 place_of(config, "amounts", where, sizeof(where)),
 				 config->amounts);
+	return 0;
+}
+
+/* A pattern's last part is the sockets' name, the others a directory. */
+static int check_sockets(struct config *config, const char *key, const char *list)
+{
+	char where[256];
+	size_t len;
+
+	for (; *list; list += len, list += *list == ':') {
+		len = strcspn(list, ":");
+		if (*list != '/' || len >= CONFIG_TEXT_MAX || len < 2 || list[len - 1] == '/')
+			return set_error(config, "%s[daemon] %s: \"%.*s\" is not the absolute path "
+					 "of a socket", place_of(config, key, where, sizeof(where)),
+					 key, (int)min_u64(len, 100), list);
+	}
 	return 0;
 }
 
@@ -549,6 +566,14 @@ int config_check(struct config *config)
 		err = check_rules(config);
 	if (!err)
 		err = check_directories(config);
+	if (!err)
+		err = check_sockets(config, "libvirt-sockets", config->sockets[TRANSPORT_LIBVIRT]);
+	if (!err)
+		err = check_sockets(config, "firecracker-sockets",
+				    config->sockets[TRANSPORT_FIRECRACKER]);
+	if (!err)
+		err = check_sockets(config, "cloud-hypervisor-sockets",
+				    config->sockets[TRANSPORT_CLOUD_HYPERVISOR]);
 	if (err)
 		return err;
 	if (config->source == SOURCE_VMPRESSURE && !config->cgroup_memory[0])

@@ -7,6 +7,7 @@
 
 #include "policy.h"
 #include "textbuf.h"
+#include "transport.h"
 
 #define CONFIG_TEXT_MAX 256
 #define CONFIG_LIST_MAX 4096		/* a list of directories */
@@ -42,6 +43,7 @@ struct guest_rule {
 	unsigned int band;
 	unsigned int pulse;		/* enum pulse_mode */
 	bool rightsize;
+	unsigned int transport;		/* enum transport_id, of the socket */
 };
 
 struct config {
@@ -54,6 +56,7 @@ struct config {
 	uint64_t metrics_interval_ms;
 	char directories[CONFIG_LIST_MAX];	/* separated by colons */
 	char pattern[CONFIG_TEXT_MAX];
+	char sockets[NR_TRANSPORTS][CONFIG_LIST_MAX];	/* patterns, of those but QMP */
 	uint64_t idle_interval_ms;
 	bool release_on_exit;
 	bool lock_memory;

@@ -23,7 +23,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "orders.h"
-#include "qmp.h"
+#include "reply.h"
 #include "report.h"
 
 #define REQUEST_MAX 4096
@@ -54,11 +54,11 @@ static void done(struct textbuf *tb)
 
 static void do_inject(struct json_object *req, struct textbuf *tb)
 {
-	const char *name = qmp_string(req, "level");
+	const char *name = reply_string(req, "level");
 	uint64_t count = 1;
 	enum level level;
 
-	qmp_u64(req, "count", &count);
+	reply_u64(req, "count", &count);
 	if (!name || level_parse(name, &level) || level == LEVEL_NONE)
 		fail(tb, "the level must be low, medium or critical");
 	else if (!count || count > 1000)
@@ -71,7 +71,7 @@ static void do_inject(struct json_object *req, struct textbuf *tb)
 
 static void do_plan(struct json_object *req, struct textbuf *tb)
 {
-	const char *name = qmp_string(req, "level");
+	const char *name = reply_string(req, "level");
 	enum level level;
 
 	if (name && level_parse(name, &level)) {
@@ -84,7 +84,7 @@ static void do_plan(struct json_object *req, struct textbuf *tb)
 
 static void do_metrics(struct json_object *req, struct textbuf *tb)
 {
-	const char *form = qmp_string(req, "form");
+	const char *form = reply_string(req, "form");
 	static char *data;
 	struct textbuf text;
 
@@ -106,7 +106,7 @@ static void do_metrics(struct json_object *req, struct textbuf *tb)
 
 static void do_why(struct json_object *req, struct textbuf *tb)
 {
-	const char *name = qmp_string(req, "guest");
+	const char *name = reply_string(req, "guest");
 	struct slot *slot = name ? engine_find(name) : NULL;
 	const struct policy_verdict *v;
 
@@ -157,7 +157,7 @@ void control_request(const char *text, size_t len, struct textbuf *tb)
 	if (tokener && len < REQUEST_MAX && json_memory(len, 0))
 		req = json_tokener_parse_ex(tokener, text, (int)len);
 	if (json_object_is_type(req, json_type_object))
-		command = qmp_string(req, "command");
+		command = reply_string(req, "command");
 	out_open(tb, NULL, '{');
 	if (command)
 		dispatch(command, req, tb);

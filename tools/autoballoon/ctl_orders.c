@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "ctl.h"
-#include "qmp.h"
+#include "reply.h"
 
 int cmd_inject(void)
 {
@@ -22,7 +22,7 @@ int cmd_inject(void)
 
 static struct json_object *find_guest(struct json_object *reply, const char *name)
 {
-	struct json_object *guests = qmp_array(reply, "guests");
+	struct json_object *guests = reply_array(reply, "guests");
 	size_t i, n = guests ? json_object_array_length(guests) : 0;
 
 	for (i = 0; i < n; i++) {
@@ -40,11 +40,11 @@ static int judge(struct json_object *g, uint64_t wanted)
 {
 	uint64_t target = 0, actual = 0;
 
-	if (!g || !qmp_u64(g, "actual", &actual)) {
+	if (!g || !reply_u64(g, "actual", &actual)) {
 		fprintf(stderr, "autoballoonctl: the guest has gone\n");
 		return EXIT_FAILURE;
 	}
-	qmp_u64(g, "target", &target);
+	reply_u64(g, "target", &target);
 	if (ctl_flag(g, "stuck")) {
 		fprintf(stderr, "autoballoonctl: the guest does not follow\n");
 		return EXIT_STUCK;
@@ -98,7 +98,7 @@ int cmd_set(void)
 	reply = ctl_ask(req, &status);
 	if (!reply)
 		return status;
-	if (!automatic && qmp_u64(reply, "target", &target) && opts.wait)
+	if (!automatic && reply_u64(reply, "target", &target) && opts.wait)
 		status = wait_for(opts.words[1], target);
 	if (opts.json)
 		return ctl_print_json(reply) ? EXIT_FAILURE : status;

@@ -10,7 +10,7 @@
 
 #include "ctl.h"
 #include "policy.h"
-#include "qmp.h"
+#include "reply.h"
 
 /* What was last written about a guest, MiB. */
 static struct {
@@ -31,7 +31,7 @@ static uint64_t mib(struct json_object *from, const char *key)
 {
 	uint64_t value = UNSET;
 
-	return qmp_u64(from, key, &value) && value != UNSET ? value / MIB : UNSET;
+	return reply_u64(from, key, &value) && value != UNSET ? value / MIB : UNSET;
 }
 
 /* Small changes are noise. */
@@ -77,7 +77,7 @@ static void record_guest(FILE *out, uint64_t t, struct json_object *g)
 
 static void record_second(FILE *out, uint64_t t, struct json_object *reply)
 {
-	struct json_object *host = qmp_object(reply, "host"), *guests = qmp_array(reply, "guests");
+	struct json_object *host = reply_object(reply, "host"), *guests = reply_array(reply, "guests");
 	uint64_t total = mib(host, "total"), own = sub_floor(total, mib(host, "available"));
 	size_t i, n = guests ? json_object_array_length(guests) : 0;
 

@@ -7,6 +7,7 @@
 #include "ctl.h"
 
 #define PLACE "/run/autoballoon/guests"
+#define KINDS "qemu, libvirt, proxmox, firecracker or cloud-hypervisor"
 
 static void setup_qemu(const char *name)
 {
@@ -22,19 +23,30 @@ static void setup_libvirt(const char *name)
 {
 	printf("# virsh edit %s: in <devices>, instead of the <memballoon> there\n"
 	       "<memballoon model='virtio' autodeflate='on' freePageReporting='on'/>\n"
-	       "# and these two at the places shown; libvirt keeps its own monitor\n"
-	       "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
-	       "  <qemu:commandline>\n"
-	       "    <qemu:arg value='-chardev'/>\n"
-	       "    <qemu:arg value='socket,id=autoballoon,path=" PLACE "/%s.qmp,server=on,wait=off'/>\n"
-	       "    <qemu:arg value='-mon'/>\n"
-	       "    <qemu:arg value='chardev=autoballoon,mode=control'/>\n"
-	       "  </qemu:commandline>\n"
-	       "</domain>\n"
-	       "# Once: QEMU's user, and AppArmor where it is on\n"
-	       "usermod -aG autoballoon libvirt-qemu\n"
-	       "echo '" PLACE "/* rw,' >>/etc/apparmor.d/local/abstractions/libvirt-qemu\n"
-	       "# libvirt sets statistics polling by <stats period>; leave it out.\n", name, name);
+	       "# Once, for all domains: the service by which the daemon reaches libvirtd\n"
+	       "apt install autoballoon-libvirt\n"
+	       "# Then shut the guest down and start it.\n", name);
+}
+
+static void setup_firecracker(const char *name)
+{
+	printf("# Before InstanceStart; an interval, for without it there are no statistics\n"
+	       "curl --unix-socket " PLACE "/%s.firecracker -X PUT http://localhost/balloon "
+	       "-d '{\"amount_mib\":0,\"deflate_on_oom\":true,\"stats_polling_interval_s\":5,"
+	       "\"free_page_reporting\":true}'\n"
+	       "# That socket is made by\n"
+	       "firecracker --id %s --api-sock " PLACE "/%s.firecracker\n"
+	       "# Once: in [daemon] of /etc/autoballoon.conf, and restart the daemon\n"
+	       "firecracker-sockets = " PLACE "/*.firecracker\n", name, name, name);
+}
+
+static void setup_cloud_hypervisor(const char *name)
+{
+	printf("# Add to cloud-hypervisor's command line:\n"
+	       "--balloon size=0,deflate_on_oom=on,free_page_reporting=on\n"
+	       "--api-socket " PLACE "/%s.cloud-hypervisor\n"
+	       "# Once: in [daemon] of /etc/autoballoon.conf, and restart the daemon\n"
+	       "cloud-hypervisor-sockets = " PLACE "/*.cloud-hypervisor\n", name);
 }
 
 /* Never the socket in /run/qemu-server: Proxmox could not reach its guest any more. */
@@ -57,6 +69,8 @@ static const struct {
 	{ "qemu", setup_qemu },
 	{ "libvirt", setup_libvirt },
 	{ "proxmox", setup_proxmox },
+	{ "firecracker", setup_firecracker },
+	{ "cloud-hypervisor", setup_cloud_hypervisor },
 };
 
 /* It is printed into commands and XML. */
@@ -72,7 +86,7 @@ int cmd_setup(void)
 	size_t i;
 
 	if (opts.nr_words != 3)
-		return ctl_usage("setup needs qemu, libvirt or proxmox, and the guest's name");
+		return ctl_usage("setup needs " KINDS ", and the guest's name");
 	if (!is_plain(opts.words[2]) || *opts.words[2] == '-')
 		return ctl_usage("a name here is of letters, digits, dots, dashes and underscores");
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -81,5 +95,5 @@ int cmd_setup(void)
 			return EXIT_SUCCESS;
 		}
 	}
-	return ctl_usage("setup needs qemu, libvirt or proxmox");
+	return ctl_usage("setup needs " KINDS);
 }

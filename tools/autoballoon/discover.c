@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Finding QMP sockets in directories.
+ * Finding guests' sockets in directories.
  *
  * inotify tells about changes at once. A directory that is not there yet, or
  * that was removed, is tried again with every tick, and so are directories
@@ -27,22 +27,31 @@
 #include "config.h"
 #include "log.h"
 #include "loop.h"
+#include "transport.h"
 
 #define MASK (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | \
 	      IN_MOVE_SELF | IN_ONLYDIR)
 
 /* As many as guests, for some managers make a directory for each, and a few more. */
 #define WATCHES_MAX (POLICY_MAX_GUESTS + 64)
+#define PLACES_MAX 256
+
+/* Where to look: a directory, or a pattern of directories, and for what. */
+static struct place {
+	const struct transport *transport;
+	char dir[CONFIG_TEXT_MAX];
+	char name[CONFIG_TEXT_MAX];	/* pattern of the sockets' names */
+	bool expected;			/* the doctor asks for it */
+} places[PLACES_MAX];
 
 static struct watch {
+	const struct place *place;
 	char dir[CONFIG_TEXT_MAX];
 	int wd;			/* -1: not watched */
 	bool matched;		/* by a pattern: forgotten when it goes */
 } watches[WATCHES_MAX];
 
-static unsigned int nr_watches;
-static char directories[CONFIG_LIST_MAX];
-static char name_pattern[CONFIG_TEXT_MAX];
+static unsigned int nr_places, nr_watches;
 static bool too_many;
 static discover_fn tell;
 static struct source source = { .fd = -1 };
@@ -52,12 +61,12 @@ static void tell_path(const struct watch *watch, const char *name, bool there)
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (fnmatch(name_pattern, name, FNM_PERIOD) ||
+	if (fnmatch(watch->place->name, name, FNM_PERIOD) ||
 	    (size_t)snprintf(path, sizeof(path), "%s/%s", watch->dir, name) >= sizeof(path))
 		return;
 	if (there && (lstat(path, &st) || !S_ISSOCK(st.st_mode)))
 		return;
-	tell(path, there);
+	tell(watch->place->transport, path, there);
 }
 
 static void scan(const struct watch *watch)
@@ -102,6 +111,52 @@ static void ready(struct source *s, uint32_t events)
 	}
 }
 
+static void add_place(const struct transport *transport, const char *dir, size_t dir_len,
+		      const char *name, size_t name_len, bool expected)
+{
+	struct place *place = &places[nr_places];
+
+	if (!dir_len)
+		return;
+	if (nr_places == PLACES_MAX) {
+		log_warn("event=not-watched directory=%.*s reason=\"too many directories\"",
+			 (int)dir_len, dir);
+		return;
+	}
+	place->transport = transport;
+	snprintf(place->dir, sizeof(place->dir), "%.*s", (int)dir_len, dir);
+	snprintf(place->name, sizeof(place->name), "%.*s", (int)name_len, name);
+	place->expected = expected;
+	nr_places++;
+}
+
+/* A list of patterns: what follows the last slash are the sockets' names. */
+static void add_sockets(const struct transport *transport, const char *list)
+{
+	size_t len, dir_len;
+
+	for (; *list; list += len, list += *list == ':') {
+		len = strcspn(list, ":");
+		for (dir_len = len; dir_len && list[dir_len - 1] != '/';)
+			dir_len--;
+		add_place(transport, list, dir_len > 1 ? dir_len - 1 : dir_len, list + dir_len,
+			  len - dir_len, false);
+	}
+}
+
+static void add_places(const struct config *config)
+{
+	const char *p;
+	int id;
+
+	nr_places = 0;
+	for (p = config->directories; *p; p += strcspn(p, ":"), p += *p == ':')
+		add_place(&transport_qmp, p, strcspn(p, ":"), config->pattern,
+			  strlen(config->pattern), true);
+	for (id = TRANSPORT_QMP + 1; id < NR_TRANSPORTS; id++)
+		add_sockets(transport_of((enum transport_id)id), config->sockets[id]);
+}
+
 /**
  * discover_open - start looking
  * @config: names the directories and the pattern
@@ -114,8 +169,7 @@ int discover_open(const struct config *config, discover_fn fn)
 	int fd, err;
 
 	tell = fn;
-	copy_string(directories, sizeof(directories), config->directories);
-	copy_string(name_pattern, sizeof(name_pattern), config->pattern);
+	add_places(config);
 	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -146,12 +200,12 @@ static bool is_forbidden(const char *dir)
 	return config_is_proxmox(realpath(dir, real) ? real : dir);
 }
 
-static void add_directory(const char *dir, bool matched)
+static void add_directory(const struct place *place, const char *dir, bool matched)
 {
 	struct watch *watch;
 
 	for (watch = watches; watch < watches + nr_watches; watch++)
-		if (!strcmp(watch->dir, dir))
+		if (watch->place == place && !strcmp(watch->dir, dir))
 			return;
 	if (is_forbidden(dir))
 		return;
@@ -163,6 +217,7 @@ static void add_directory(const char *dir, bool matched)
 		too_many = true;
 		return;
 	}
+	watch->place = place;
 	copy_string(watch->dir, sizeof(watch->dir), dir);
 	watch->wd = -1;
 	watch->matched = matched;
@@ -171,15 +226,15 @@ static void add_directory(const char *dir, bool matched)
 		start_watch(watch);
 }
 
-static void match_directories(const char *pattern)
+static void match_directories(const struct place *place)
 {
 	glob_t found;
 	size_t i;
 
-	if (glob(pattern, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found))
+	if (glob(place->dir, GLOB_ONLYDIR | GLOB_NOSORT, NULL, &found))
 		return;
 	for (i = 0; i < found.gl_pathc; i++)
-		add_directory(found.gl_pathv[i], true);
+		add_directory(place, found.gl_pathv[i], true);
 	globfree(&found);
 }
 
@@ -200,18 +255,15 @@ static void drop_gone(void)
  */
 void discover_tick(void)
 {
-	char dir[CONFIG_TEXT_MAX];
-	const char *p;
+	const struct place *place;
 	unsigned int i;
 
 	drop_gone();
-	for (p = directories; *p; p += strcspn(p, ":"), p += *p == ':') {
-		snprintf(dir, sizeof(dir), "%.*s", (int)strcspn(p, ":"), p);
-		if (strpbrk(dir, "*?["))
-			match_directories(dir);
-		else if (*dir)
-			add_directory(dir, false);
-	}
+	for (place = places; place < places + nr_places; place++)
+		if (strpbrk(place->dir, "*?["))
+			match_directories(place);
+		else
+			add_directory(place, place->dir, false);
 	for (i = 0; i < nr_watches; i++)
 		if (watches[i].wd < 0)
 			start_watch(&watches[i]);
@@ -230,7 +282,7 @@ void discover_rescan(void)
 }
 
 /**
- * discover_missing - a directory that is configured and cannot be watched
+ * discover_missing - a directory that is to be there and cannot be watched
  * @err: where the reason goes, an errno
  *
  * Return: its name, or NULL if all are there.
@@ -240,7 +292,7 @@ const char *discover_missing(int *err)
 	unsigned int i;
 
 	for (i = 0; i < nr_watches; i++) {
-		if (watches[i].wd >= 0)
+		if (watches[i].wd >= 0 || !watches[i].place->expected)
 			continue;
 		*err = access(watches[i].dir, R_OK | X_OK) ? errno : EAGAIN;
 		return watches[i].dir;

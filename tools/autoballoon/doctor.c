@@ -42,18 +42,20 @@ static const struct {
 	const char *what, *text;
 } refusals[] = {
 	{ EACCES, "permission",
-	  "The daemon may not use the QMP socket. Run QEMU as a member of the daemon's group and "
+	  "The daemon may not use the socket. Run QEMU as a member of the daemon's group and "
 	  "make the socket writable for it, or give the daemon CAP_DAC_OVERRIDE, as its service "
 	  "has." },
 	{ ENOENT, "no-socket",
-	  "The QMP socket is not there, or is not visible to the service, which has a /tmp of its "
+	  "The socket is not there, or is not visible to the service, which has a /tmp of its "
 	  "own and sees neither /home nor /run/user." },
 	{ ECONNREFUSED, "nobody-listens",
-	  "Nobody listens on the QMP socket: its QEMU has ended without removing it. Remove it." },
+	  "Nobody listens on the socket: who made it has ended without removing it. Remove it." },
 	{ EAGAIN, "queue-full",
-	  "QEMU does not accept connections: it hangs, or others wait for the same socket." },
-	{ ELOOP, "link", "The QMP socket is a link. Name it in a [guest] section's socket." },
-	{ EPROTO, "no-qmp", "What listens on the socket does not speak QMP." },
+	  "What listens does not accept connections: it hangs, or others wait for the same "
+	  "socket." },
+	{ ELOOP, "link", "The socket is a link. Name it in a [guest] section's socket." },
+	{ EPROTO, "no-qmp", "What listens on the socket does not speak what it should: QMP, or the API "
+	  "of the transport that is configured for it." },
 	{ EMSGSIZE, "no-qmp", "What listens on the socket sends messages that are too long." },
 	{ EMFILE, "descriptors", "The daemon has no file descriptor left: raise LimitNOFILE." },
 };
@@ -125,8 +127,10 @@ static void check_reporting(struct list *list, const struct guest *g)
 {
 	if (!g->offers_reporting)
 		add(list, SEVERITY_PROBLEM, "reporting-not-offered",
-		    "QEMU does not offer free page reporting: the guest cannot return what it "
-		    "frees. Add free-page-reporting=on to -device virtio-balloon-pci.");
+		    "Free page reporting is not offered: the guest cannot return what it frees. "
+		    "Add free-page-reporting=on to -device virtio-balloon-pci, "
+		    "freePageReporting='on' to libvirt's <memballoon>, or free_page_reporting "
+		    "to the balloon of other VMMs.");
 	else if (g->driver_ok && !g->has_reporting)
 		add(list, SEVERITY_PROBLEM, "reporting-not-negotiated",
 		    "The guest did not take free page reporting: its kernel is older than 5.7, "
@@ -137,8 +141,8 @@ static void check_reporting(struct list *list, const struct guest *g)
 		    "(page_poisoning=1), QEMU accepts every report and discards nothing.");
 	if (!g->virtio_known)
 		add(list, SEVERITY_NOTE, "features-unknown",
-		    "This QEMU has no x-query-virtio-status: what the guest negotiated is a "
-		    "guess.");
+		    "What the guest negotiated cannot be seen there, and is a guess. QEMU shows it "
+		    "from 7.2 on.");
 }
 
 static void check_driver(struct list *list, const struct guest *g, const struct policy_guest *o,
@@ -151,7 +155,7 @@ static void check_driver(struct list *list, const struct guest *g, const struct 
 	if (o->migrating)
 		add(list, SEVERITY_NOTE, "migrating", why_text(WHY_MIGRATING));
 	if (g->refused) {
-		add(list, SEVERITY_PROBLEM, "target-refused", "QEMU did not take the last target.");
+		add(list, SEVERITY_PROBLEM, "target-refused", "The last target was not taken.");
 		add_detail(list, "%s", g->error);
 	}
 	if (!o->has_driver) {
@@ -171,6 +175,8 @@ static void check_driver(struct list *list, const struct guest *g, const struct 
 		add(list, SEVERITY_PROBLEM, "no-stats", why_text(WHY_NO_STATS));
 	else if (v->why == WHY_STALE_STATS || v->why == WHY_ODD_STATS || v->why == WHY_NO_STATS)
 		add(list, SEVERITY_PROBLEM, why_name(v->why), why_text(v->why));
+	if (v->why == WHY_NO_STATS && g->transport->no_stats)
+		add_detail(list, "%s", g->transport->no_stats);
 }
 
 /**
@@ -192,8 +198,7 @@ unsigned int doctor_guest(const struct guest *guest, const struct policy_guest *
 		return list.nr;
 	if (!guest->has_device) {
 		add(&list, SEVERITY_PROBLEM, "no-device",
-		    "The guest has no balloon. Add -device virtio-balloon-pci,"
-		    "free-page-reporting=on,deflate-on-oom=on.");
+		    "The guest has no balloon. autoballoonctl setup prints what to add.");
 		return list.nr;
 	}
 	if (!observed->enabled)

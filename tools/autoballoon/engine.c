@@ -62,7 +62,7 @@ static void watch(struct slot *slot)
 	uint32_t events = guest_floods(&slot->guest) ? 0 : EPOLLIN;
 
 	if (slot->source.fd >= 0)
-		loop_change(&slot->source, events | (slot->guest.qmp.out_len ? EPOLLOUT : 0));
+		loop_change(&slot->source, events | (slot->guest.link.out_len ? EPOLLOUT : 0));
 }
 
 static void slot_ready(struct source *source, uint32_t events)
@@ -73,7 +73,7 @@ static void slot_ready(struct source *source, uint32_t events)
 	int err = 0;
 
 	if (events & EPOLLOUT)
-		err = qmp_flush(&slot->guest.qmp);
+		err = link_flush(&slot->guest.link);
 	if (!err && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		err = guest_input(&slot->guest, now);
 	if (err) {
@@ -120,7 +120,7 @@ static unsigned int find_room(void)
 	return UINT_MAX;
 }
 
-static void add_guest(const char *path, bool found)
+static void add_guest(const struct transport *transport, const char *path, bool found)
 {
 	unsigned int i = find_room();
 	struct slot *slot;
@@ -145,21 +145,22 @@ static void add_guest(const char *path, bool found)
 	slot->source.fd = -1;
 	slot->source.ready = slot_ready;
 	slot->source.data = slot;
-	guest_init(&slot->guest, path, found);
+	guest_init(&slot->guest, transport, path, found);
 	tick_guest(i, now_ms());
 }
 
 /**
- * engine_guest_there - a QMP socket has come or gone
+ * engine_guest_there - a guest's socket has come or gone
+ * @transport: how to talk to what listens there
  * @path: the socket
  * @there: whether it has come
  */
-void engine_guest_there(const char *path, bool there)
+void engine_guest_there(const struct transport *transport, const char *path, bool there)
 {
 	struct slot *slot = find_path(path);
 
 	if (there && !slot)
-		add_guest(path, true);
+		add_guest(transport, path, true);
 	else if (there)
 		slot->guest.retry_ms = 0;
 	else if (slot && slot->guest.phase == GUEST_OFF && slot->guest.found)
@@ -176,7 +177,7 @@ void engine_add_named(void)
 
 	for (i = 0; i < engine.config.nr_rules; i++, rule++)
 		if (rule->socket[0] && !find_path(rule->socket))
-			add_guest(rule->socket, false);
+			add_guest(transport_of((enum transport_id)rule->transport), rule->socket, false);
 }
 
 /* Names are how guests are told apart: a second one of a name gets a number. */
@@ -431,7 +432,8 @@ static void fill_host(struct policy_host *host, uint64_t time_ms)
 	host->time_ms = time_ms;
 	host->level = engine.level.now;
 	host->level_since_ms = engine.level.since_ms;
-	host->headroom = reserve_headroom(&engine.reserve, engine.sample.headroom);
+	host->headroom = engine.sample.headroom;
+	host->wanted = reserve_wanted(&engine.reserve);
 	host->headroom_low = engine.sample.headroom_low;
 }
 
@@ -709,7 +711,7 @@ static void tick_guest(unsigned int i, uint64_t time_ms)
 		if (time_ms < g->retry_ms)
 			return;
 		err = guest_connect(g, time_ms);
-		if (!err && loop_add(&slot->source, g->qmp.fd, EPOLLIN))
+		if (!err && loop_add(&slot->source, g->link.fd, EPOLLIN))
 			err = -ENOMEM;
 		if (err) {
 			if (g->phase != GUEST_OFF)

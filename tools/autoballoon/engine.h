@@ -68,7 +68,7 @@ struct engine {
 
 extern struct engine engine;
 
-void engine_guest_there(const char *path, bool there);
+void engine_guest_there(const struct transport *transport, const char *path, bool there);
 void engine_add_named(void);
 void engine_pressure(enum level level, const char *source);
 void engine_inject(enum level level, unsigned int count);

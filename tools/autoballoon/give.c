@@ -29,7 +29,7 @@ static uint64_t spare_headroom(const struct step *s, uint64_t keep)
 {
 	if (s->host->headroom == UNSET)
 		return UNSET;
-	return sub_floor(s->host->headroom, add_cap(keep, promised(s)));
+	return sub_floor(s->host->headroom, add_cap(add_cap(keep, s->host->wanted), promised(s)));
 }
 
 /*

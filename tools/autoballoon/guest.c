@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One guest: a QMP session that finds out who the guest is and what it can do,
- * and then keeps its size, statistics and state up to date.
+ * One guest: a session that finds out who the guest is and what it can do, and
+ * then keeps its size, statistics and state up to date.
  *
  * What is to be asked is a set of bits; one command is under way at a time, and
  * the most urgent one goes next. Answers may add to the set.
@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "guest_qmp.h"
 #include "log.h"
 #include "proc.h"
 
@@ -47,13 +46,16 @@ static bool is_open_place(const char *path)
 /**
  * guest_init - fill a slot
  * @guest: the slot
- * @path: QMP socket
+ * @transport: how to talk to what listens there
+ * @path: its socket
  * @found: whether it was found in a directory
  */
-void guest_init(struct guest *guest, const char *path, bool found)
+void guest_init(struct guest *guest, const struct transport *transport, const char *path,
+		bool found)
 {
 	memset(guest, 0, sizeof(*guest));
-	qmp_init(&guest->qmp);
+	guest->transport = transport;
+	link_init(&guest->link);
 	guest->used = true;
 	guest->found = found;
 	guest->in_flight = -1;
@@ -64,23 +66,25 @@ void guest_init(struct guest *guest, const char *path, bool found)
 	guest->open_place = found && is_open_place(path);
 }
 
+static void close_session(struct guest *guest)
+{
+	if (guest->session)
+		guest->transport->close(guest);
+	guest->session = NULL;
+	link_close(&guest->link);
+}
+
 /**
  * guest_free - empty a slot
  * @guest: the slot
  */
 void guest_free(struct guest *guest)
 {
-	qmp_close(&guest->qmp);
+	close_session(guest);
 	guest->used = false;
 }
 
-/**
- * guest_enter - go to a phase
- * @guest: the guest
- * @phase: the phase
- * @time_ms: the time now
- */
-void guest_enter(struct guest *guest, enum guest_phase phase, uint64_t time_ms)
+static void enter(struct guest *guest, enum guest_phase phase, uint64_t time_ms)
 {
 	guest->phase = phase;
 	guest->since_ms = time_ms;
@@ -94,48 +98,48 @@ static void forget_session(struct guest *guest)
 	guest->has_device = false;
 	guest->virtio_known = false;
 	guest->driver_ok = false;
-	guest->used_idx_known = false;
 	guest->device[0] = '\0';
 	guest->interval_set_s = 0;
 	guest->stats_ms = 0;
 	guest->stats_update = 0;
 	guest->ram = 0;
-	guest->base = 0;
-	guest->plugged = 0;
-	guest->devices_known = false;
-	guest->dimms = 0;
-	guest->beside = 0;
-	guest->risen = 0;
 	guest->actual_high = 0;
 	guest->assigned = false;
+	guest->mem_locked = false;
 	guest->page_size = 0;
 	guest->rss = UNSET;
 	guest->locked = 0;
+	guest->stats_refused = false;
 	guest->disk_reads = UNSET;
 	memset(&guest->stats, 0xff, sizeof(guest->stats));
 }
 
 /**
- * guest_start - begin the session on a socket that is connected
+ * guest_start - begin the session on a link that is connected
  * @guest: the guest
  * @time_ms: the time now
+ *
+ * Return: 0, or -errno.
  */
-void guest_start(struct guest *guest, uint64_t time_ms)
+int guest_start(struct guest *guest, uint64_t time_ms)
 {
-	pid_t pid = qmp_peer_pid(&guest->qmp);
+	pid_t pid = link_peer_pid(&guest->link);
 	uint64_t start = proc_start_time(pid);
+	int err = guest->transport->open(guest);
 
+	if (err)
+		return err;
 	forget_session(guest);
-	if (pid != guest->peer || start != guest->peer_start) {
-		guest->probed = false;
+	if (pid != guest->peer || start != guest->peer_start)
 		guest->disks_refused = false;
-	}
 	guest->peer = pid;
 	guest->peer_start = start;
-	guest->pid = pid;
-	guest->pid_start = start;
 	guest->launcher = false;
-	guest_enter(guest, GUEST_GREETING, time_ms);
+	guest_set_process(guest, guest->transport->relayed ? 0 : pid);
+	enter(guest, GUEST_GREETING, time_ms);
+	if (!guest->transport->greets)
+		guest_greeted(guest, time_ms);
+	return 0;
 }
 
 /**
@@ -147,14 +151,13 @@ void guest_start(struct guest *guest, uint64_t time_ms)
  */
 int guest_connect(struct guest *guest, uint64_t time_ms)
 {
-	int err = qmp_open(&guest->qmp, guest->path, !guest->found);
+	int err = link_open(&guest->link, guest->path, !guest->found);
 
-	if (err) {
+	if (!err)
+		err = guest_start(guest, time_ms);
+	if (err)
 		guest_fail(guest, err, time_ms);
-		return err;
-	}
-	guest_start(guest, time_ms);
-	return 0;
+	return err;
 }
 
 /**
@@ -169,12 +172,9 @@ void guest_fail(struct guest *guest, int err, uint64_t time_ms)
 {
 	bool lost = guest->phase > GUEST_GREETING, first = !guest->last_error;
 
-	/* So many disks that it would end each session. */
-	if (guest->in_flight == CMD_DISKS && err == -EMSGSIZE)
-		guest->disks_refused = true;
-	qmp_close(&guest->qmp);
-	guest->no_greeting = guest->phase == GUEST_GREETING && err == -ETIMEDOUT;
 	guest->last_error = err;
+	close_session(guest);
+	guest->no_greeting = guest->phase == GUEST_GREETING && err == -ETIMEDOUT;
 	guest->errors++;
 	guest->backoff_ms = guest->backoff_ms ? min_u64(guest->backoff_ms * 2, BACKOFF_MAX_MS) :
 						BACKOFF_MIN_MS;
@@ -186,7 +186,7 @@ void guest_fail(struct guest *guest, int err, uint64_t time_ms)
 			 guest->no_greeting ? "no greeting, is there another client?" :
 			 strerror(-err), guest->backoff_ms);
 	forget_session(guest);
-	guest_enter(guest, GUEST_OFF, time_ms);
+	enter(guest, GUEST_OFF, time_ms);
 }
 
 /*
@@ -218,17 +218,17 @@ static void choose_name(struct guest *guest)
 static void finish_probe(struct guest *guest, uint64_t time_ms)
 {
 	choose_name(guest);
-	guest->probed = true;
 	guest->backoff_ms = 0;
 	guest->last_error = 0;
 	guest->no_greeting = false;
 	guest->poll_ms = time_ms;
 	guest->refresh_ms = time_ms + REFRESH_SOON_MS;
 	guest->process_ms = 0;
-	guest_enter(guest, GUEST_READY, time_ms);
+	enter(guest, GUEST_READY, time_ms);
 	log_info("event=connected guest=%s socket=%s pid=%d ram=%" PRIu64 " actual=%" PRIu64
-		 " device=%s driver=%s reporting=%s/%s deflate_on_oom=%s/%s state=%s",
+		 " transport=%s device=%s driver=%s reporting=%s/%s deflate_on_oom=%s/%s state=%s",
 		 guest->name, guest->shown, (int)guest->pid, guest->ram, guest->actual,
+		 guest->transport->name,
 		 guest->has_device ? guest->device : "none", guest->driver_ok ? "yes" : "no",
 		 guest->offers_reporting ? "offered" : "not-offered",
 		 guest->has_reporting ? "negotiated" : "not-negotiated",
@@ -250,7 +250,7 @@ int guest_work(struct guest *guest, uint64_t time_ms)
 	if (guest->phase < GUEST_GREETING)
 		return 0;
 	if (guest->in_flight >= 0 || guest->phase == GUEST_GREETING)
-		return qmp_flush(&guest->qmp);
+		return link_flush(&guest->link);
 	if (!guest->wants && guest->phase == GUEST_PROBING) {
 		finish_probe(guest, time_ms);
 		return 0;
@@ -259,44 +259,7 @@ int guest_work(struct guest *guest, uint64_t time_ms)
 		return 0;
 	command = __builtin_ctz(guest->wants);
 	guest->wants &= guest->wants - 1;
-	return guest_ask(guest, (enum guest_command)command, time_ms);
-}
-
-/**
- * guest_message - take one message from QEMU
- * @guest: the guest
- * @message: the message, an object
- * @time_ms: the time now
- *
- * Return: 0, or -errno if the session is broken.
- */
-int guest_message(struct guest *guest, struct json_object *message, uint64_t time_ms)
-{
-	const char *event = qmp_string(message, "event");
-
-	if (guest->phase == GUEST_GREETING) {
-		if (!qmp_object(message, "QMP"))
-			return -EPROTO;
-		guest_enter(guest, GUEST_PROBING, time_ms);
-		guest->wants = WANT(CMD_CAPABILITIES);
-	} else if (event) {
-		guest_event(guest, event, message, time_ms);
-	} else {
-		guest_reply(guest, message, time_ms);
-	}
-	return guest_work(guest, time_ms);
-}
-
-struct input {
-	struct guest *guest;
-	uint64_t time_ms;
-};
-
-static int on_message(void *data, struct json_object *message)
-{
-	struct input *input = data;
-
-	return guest_message(input->guest, message, input->time_ms);
+	return guest->transport->ask(guest, (unsigned int)command, time_ms);
 }
 
 /**
@@ -308,9 +271,14 @@ static int on_message(void *data, struct json_object *message)
  */
 int guest_input(struct guest *guest, uint64_t time_ms)
 {
-	struct input input = { guest, time_ms };
+	char buf[16 * 1024];
+	ssize_t n = link_receive(&guest->link, buf, sizeof(buf));
+	int err;
 
-	return qmp_receive(&guest->qmp, on_message, &input);
+	if (n <= 0)
+		return (int)n;
+	err = guest->transport->receive(guest, buf, (size_t)n, time_ms);
+	return err ? err : guest_work(guest, time_ms);
 }
 
 /*
@@ -334,35 +302,31 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
 {
 	guest->interval_s = brisk ? 1 : max_u64(idle_s, 1);
 	if (guest->has_device && guest->interval_s != guest->interval_set_s) {
-		guest->wants |= WANT(CMD_INTERVAL);
+		guest_want(guest, TOPIC_PERIOD);
 		guest->poll_ms = min_u64(guest->poll_ms, time_ms + guest->interval_s * 1000);
 	}
 	if (time_ms >= guest->poll_ms) {
 		guest->poll_ms = time_ms + guest->interval_s * 1000;
 		if (guest->has_device)
-			guest->wants |= WANT(CMD_STATS);
-		/* QEMU tells of changes by an event; asking is for those that get lost. */
+			guest_want(guest, TOPIC_STATS);
+		/* Changes are told by events, where there are; asking is for those that get lost. */
 		if (guest->has_device && (brisk || time_ms >= guest->process_ms))
-			guest->wants |= WANT(CMD_QUERY_BALLOON);
+			guest_want(guest, TOPIC_ACTUAL);
 		if (guest->watch_disks && !guest->disks_refused)
-			guest->wants |= WANT(CMD_DISKS);
+			guest_want(guest, TOPIC_DISKS);
 		if (brisk)
-			guest->wants |= WANT(CMD_MIGRATE);
+			guest_want(guest, TOPIC_STATE);
 		if (brisk || time_ms >= guest->process_ms)
 			look_at_process(guest, time_ms);
 	}
 	if (time_ms >= guest->refresh_ms) {
 		guest->refresh_ms = time_ms + (guest->driver_ok ? REFRESH_MS : REFRESH_SOON_MS);
-		guest->wants |= WANT(CMD_STATUS) | WANT(CMD_SIZE) | WANT(CMD_DEVICES) |
-				WANT(CMD_MEMORY_DEVICES) | WANT(CMD_MIGRATE);
+		guest_want(guest, TOPIC_STATE);
+		guest_want(guest, TOPIC_FACTS);
 		/* Statistics have stopped: somebody may have stopped the polling. */
 		if (guest->driver_ok && guest->interval_set_s &&
 		    (!guest->stats_ms || time_ms - guest->stats_ms > 3000 * guest->interval_set_s))
-			guest->wants |= WANT(CMD_INTERVAL);
-		if (guest->virtio_known)
-			guest->wants |= WANT(CMD_VIRTIO_STATUS);
-		if (!guest->has_device)
-			guest->wants |= WANT(CMD_VIRTIO) | WANT(CMD_DEVICES_ANON);
+			guest_want(guest, TOPIC_PERIOD);
 	}
 }
 
@@ -377,7 +341,7 @@ static void plan_polls(struct guest *guest, bool brisk, uint64_t idle_s, uint64_
  */
 int guest_tick(struct guest *guest, bool brisk, uint64_t idle_s, uint64_t time_ms)
 {
-	guest->received_before = guest->qmp.received;
+	guest->received_before = guest->link.received;
 	switch (guest->phase) {
 	case GUEST_OFF:
 		return 0;
@@ -407,7 +371,21 @@ int guest_tick(struct guest *guest, bool brisk, uint64_t idle_s, uint64_t time_m
 void guest_set_target(struct guest *guest, uint64_t target)
 {
 	guest->target = target;
-	guest->wants |= WANT(CMD_BALLOON);
+	guest_want(guest, TOPIC_TARGET);
+}
+
+/**
+ * guest_target_waits - whether a size that was asked for has not been accepted yet
+ * @guest: the guest
+ *
+ * Return: true if it waits to be sent, or for an answer.
+ */
+bool guest_target_waits(const struct guest *guest)
+{
+	uint32_t under_way = guest->in_flight < 0 ? 0 : WANT(guest->in_flight);
+
+	return guest->phase == GUEST_READY &&
+	       (guest->wants | under_way) & guest->transport->commands(guest, TOPIC_TARGET);
 }
 
 /**
@@ -422,18 +400,18 @@ const char *guest_uuid(const struct guest *guest)
 }
 
 /**
- * guest_floods - whether QEMU has sent more than it should since the last tick
+ * guest_floods - whether more has come in since the last tick than should
  * @guest: the guest
  *
  * Return: true if it is not to be read from until the next.
  */
 bool guest_floods(const struct guest *guest)
 {
-	return guest->qmp.received - guest->received_before > FLOOD_BYTES;
+	return guest->link.received - guest->received_before > FLOOD_BYTES;
 }
 
 /**
- * guest_absent - why QEMU cannot be asked
+ * guest_absent - why the guest cannot be asked for anything
  * @guest: the guest
  *
  * Return: WHY_NONE if it can.
@@ -459,12 +437,12 @@ void guest_observe(const struct guest *guest, struct policy_guest *out, uint64_t
 	out->absent = guest_absent(guest);
 	out->outside = guest->outside;
 	out->has_device = guest->has_device;
-	/* Older QEMU does not show the driver; statistics prove that there is one. */
-	out->has_driver = guest->virtio_known ? guest->driver_ok : guest->stats_ms != 0;
+	/* Where the driver is not seen, statistics prove that there is one. */
+	out->has_driver = guest->driver_ok || (!guest->virtio_known && guest->stats_ms);
 	out->running = guest->running;
 	out->migrating = guest->migrating;
 	out->hugetlb = guest->page_size > (uint64_t)sysconf(_SC_PAGESIZE);
-	out->mem_locked = guest->ram && guest->locked >= guest->ram / 2;
+	out->mem_locked = guest->mem_locked || (guest->ram && guest->locked >= guest->ram / 2);
 	out->assigned = guest->assigned;
 	out->reporting = guest->has_reporting;
 	out->ram = guest->ram;

@@ -10,26 +10,57 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "log.h"
 #include "proc.h"
+#include "reply.h"
+#include "talk.h"
 
-#define RESET_LOG_MS 1000
 #define RISE_BYTES (64 * MIB)	/* less is no DIMM */
 #define SANE_RAM_MAX ((uint64_t)1 << 56)
 
-/**
- * guest_set_name - name a guest
- * @guest: the guest
- * @name: a name from QEMU; what is not plain in it becomes "_", for names go to
- *        logs, terminals and file formats
- */
-void guest_set_name(struct guest *guest, const char *name)
+/* Commands, the more urgent first. */
+enum command {
+	CMD_CAPABILITIES,
+	CMD_BALLOON,
+	CMD_QUERY_BALLOON,
+	CMD_STATUS,
+	CMD_NAME,
+	CMD_UUID,
+	CMD_SIZE,
+	CMD_MEMORY_DEVICES,
+	CMD_CPUS,
+	CMD_DEVICES,
+	CMD_DEVICES_ANON,
+	CMD_RAMBLOCK,
+	CMD_VIRTIO,
+	CMD_VIRTIO_STATUS,
+	CMD_OFFERED,		/* only where x-query-virtio is missing */
+	CMD_INTERVAL,
+	CMD_STATS,
+	CMD_MIGRATE,
+	CMD_QUEUE,
+	CMD_DISKS,
+	NR_COMMANDS
+};
+
+struct session {
+	struct qmp *qmp;
+	uint64_t base;		/* memory at boot, bytes */
+	uint64_t plugged;	/* since then, as QEMU's summary has it */
+	bool devices_known;	/* the next two are */
+	uint64_t dimms;		/* of it, that the balloon can reach */
+	uint64_t beside;	/* of it, that it cannot: virtio-mem */
+	uint64_t risen;		/* actual as QEMU says, until RAM is known anew, 0: none */
+	unsigned int last_used_idx;	/* of the reporting queue, 16 bit */
+	bool used_idx_known;
+};
+
+static struct session *session_of(const struct guest *guest)
 {
-	copy_string(guest->name, sizeof(guest->name), name);
-	clean_text(guest->name);
+	return guest->session;
 }
 
 static bool set_device(struct guest *guest, const char *path)
@@ -50,28 +81,21 @@ static bool set_device(struct guest *guest, const char *path)
 
 static void done_capabilities(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
+	(void)guest;
 	(void)ret;
-	guest->wants = WANT(CMD_NAME) | WANT(CMD_UUID) | WANT(CMD_STATUS) | WANT(CMD_SIZE) |
-		       WANT(CMD_MEMORY_DEVICES) | WANT(CMD_CPUS) |
-		       WANT(CMD_DEVICES) | WANT(CMD_DEVICES_ANON) | WANT(CMD_RAMBLOCK) |
-		       WANT(CMD_VIRTIO) | WANT(CMD_MIGRATE);
-	guest_enter(guest, GUEST_PROBING, time_ms);
+	(void)time_ms;
 }
 
 static void done_balloon(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
 	(void)ret;
-	guest->refused = false;
-	guest->sent_ms = time_ms;
-	guest->wants |= WANT(CMD_QUERY_BALLOON);
+	guest_set_accepted(guest, time_ms);
 }
 
 /* QEMU works it out as RAM less what the guest wrote: it may come out as anything. */
 static void apply_actual(struct guest *guest, uint64_t actual)
 {
-	actual = add_cap(actual, guest->beside);
-	guest->actual = guest->ram ? min_u64(actual, guest->ram) : actual;
-	guest->actual_high = max_u64(guest->actual_high, guest->actual);
+	guest_set_actual(guest, add_cap(actual, session_of(guest)->beside));
 }
 
 /*
@@ -80,13 +104,14 @@ static void apply_actual(struct guest *guest, uint64_t actual)
  */
 static void set_actual(struct guest *guest, struct json_object *from)
 {
+	struct session *s = session_of(guest);
 	uint64_t actual;
 
-	if (!qmp_u64(from, "actual", &actual))
+	if (!reply_u64(from, "actual", &actual))
 		return;
-	guest->risen = 0;
-	if (guest->ram && add_cap(actual, guest->beside) > guest->actual + RISE_BYTES) {
-		guest->risen = max_u64(actual, 1);
+	s->risen = 0;
+	if (guest->ram && add_cap(actual, s->beside) > guest->actual + RISE_BYTES) {
+		s->risen = max_u64(actual, 1);
 		guest->wants |= WANT(CMD_SIZE) | WANT(CMD_MEMORY_DEVICES);
 	} else {
 		apply_actual(guest, actual);
@@ -95,9 +120,11 @@ static void set_actual(struct guest *guest, struct json_object *from)
 
 static void apply_risen(struct guest *guest)
 {
-	if (guest->risen)
-		apply_actual(guest, guest->risen);
-	guest->risen = 0;
+	struct session *s = session_of(guest);
+
+	if (s->risen)
+		apply_actual(guest, s->risen);
+	s->risen = 0;
 }
 
 static void done_query_balloon(struct guest *guest, struct json_object *ret, uint64_t time_ms)
@@ -108,13 +135,13 @@ static void done_query_balloon(struct guest *guest, struct json_object *ret, uin
 
 static void done_status(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
-	const char *status = qmp_string(ret, "status");
+	const char *status = reply_string(ret, "status");
+	bool running;
 
 	(void)time_ms;
-	if (!status || !qmp_bool(ret, "running", &guest->running))
+	if (!status || !reply_bool(ret, "running", &running))
 		return;
-	copy_string(guest->run_state, sizeof(guest->run_state), status);
-	clean_text(guest->run_state);
+	guest_set_run_state(guest, status, running);
 	if (!strcmp(status, "inmigrate") || !strcmp(status, "postmigrate") ||
 	    !strcmp(status, "finish-migrate"))
 		guest->migrating = true;
@@ -122,7 +149,7 @@ static void done_status(struct guest *guest, struct json_object *ret, uint64_t t
 
 static void done_name(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
-	const char *name = qmp_string(ret, "name");
+	const char *name = reply_string(ret, "name");
 
 	(void)time_ms;
 	if (name && *name)
@@ -131,45 +158,39 @@ static void done_name(struct guest *guest, struct json_object *ret, uint64_t tim
 
 static void done_uuid(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
-	const char *uuid = qmp_string(ret, "UUID");
-	size_t i;
-
 	(void)time_ms;
-	guest->uuid[0] = '\0';
-	if (!uuid || strlen(uuid) != 36 || !strcmp(uuid, "00000000-0000-0000-0000-000000000000"))
-		return;
-	for (i = 0; uuid[i]; i++)
-		if (!strchr("0123456789abcdefABCDEF-", uuid[i]))
-			return;
-	copy_string(guest->uuid, sizeof(guest->uuid), uuid);
+	guest_set_uuid(guest, reply_string(ret, "UUID"));
 }
 
 /* What a balloon calls the guest's size has DIMMs in it and virtio-mem not. */
 static void set_ram(struct guest *guest, uint64_t beside)
 {
-	guest->actual = add_cap(sub_floor(guest->actual, guest->beside), beside);
-	guest->beside = beside;
-	guest->ram = guest->base + (guest->devices_known ? guest->dimms + beside :
-				    guest->plugged);
+	struct session *s = session_of(guest);
+
+	guest->actual = add_cap(sub_floor(guest->actual, s->beside), beside);
+	s->beside = beside;
+	guest->ram = s->base + (s->devices_known ? s->dimms + beside : s->plugged);
 	guest->actual = min_u64(guest->actual, guest->ram);
 }
 
 static void done_size(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
+	struct session *s = session_of(guest);
 	uint64_t base, plugged = 0;
 
 	(void)time_ms;
-	if (!qmp_u64(ret, "base-memory", &base) || base > SANE_RAM_MAX)
+	if (!reply_u64(ret, "base-memory", &base) || base > SANE_RAM_MAX)
 		return;
-	if (qmp_u64(ret, "plugged-memory", &plugged) && plugged > SANE_RAM_MAX)
+	if (reply_u64(ret, "plugged-memory", &plugged) && plugged > SANE_RAM_MAX)
 		return;
-	guest->base = base;
-	guest->plugged = plugged;
-	set_ram(guest, guest->beside);
+	s->base = base;
+	s->plugged = plugged;
+	set_ram(guest, s->beside);
 }
 
 static void done_memory_devices(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
+	struct session *s = session_of(guest);
 	uint64_t size, dimms = 0, beside = 0;
 	size_t i, n;
 
@@ -177,9 +198,9 @@ static void done_memory_devices(struct guest *guest, struct json_object *ret, ui
 	n = json_object_is_type(ret, json_type_array) ? json_object_array_length(ret) : 0;
 	for (i = 0; i < n; i++) {
 		struct json_object *item = json_object_array_get_idx(ret, i);
-		const char *type = qmp_string(item, "type");
+		const char *type = reply_string(item, "type");
 
-		if (!type || !qmp_u64(qmp_object(item, "data"), "size", &size) ||
+		if (!type || !reply_u64(reply_object(item, "data"), "size", &size) ||
 		    size > SANE_RAM_MAX)
 			continue;
 		if (!strcmp(type, "dimm"))
@@ -187,15 +208,15 @@ static void done_memory_devices(struct guest *guest, struct json_object *ret, ui
 		else if (!strcmp(type, "virtio-mem"))
 			beside = min_u64(beside + size, SANE_RAM_MAX);
 	}
-	guest->devices_known = json_object_is_type(ret, json_type_array);
-	guest->dimms = dimms;
+	s->devices_known = json_object_is_type(ret, json_type_array);
+	s->dimms = dimms;
 	set_ram(guest, beside);
 	apply_risen(guest);
 }
 
 static void failed_memory_devices(struct guest *guest)
 {
-	guest->devices_known = false;
+	session_of(guest)->devices_known = false;
 	apply_risen(guest);
 }
 
@@ -221,7 +242,7 @@ static void done_cpus(struct guest *guest, struct json_object *ret, uint64_t tim
 	if (!guest->ram || holds_guest(guest, guest->pid, guest->pid_start))
 		return;
 	if (json_object_is_type(ret, json_type_array) && json_object_array_length(ret))
-		qmp_u64(json_object_array_get_idx(ret, 0), "thread-id", &thread);
+		reply_u64(json_object_array_get_idx(ret, 0), "thread-id", &thread);
 	pid = proc_of_thread((pid_t)min_u64(thread, INT32_MAX));
 	start = proc_start_time(pid);
 	guest->launcher = !holds_guest(guest, pid, start);
@@ -246,7 +267,7 @@ static void scan_devices(struct guest *guest, struct json_object *ret, const cha
 
 	for (i = 0; i < n; i++) {
 		struct json_object *item = json_object_array_get_idx(ret, i);
-		const char *type = qmp_string(item, "type"), *name = qmp_string(item, "name");
+		const char *type = reply_string(item, "type"), *name = reply_string(item, "name");
 		char path[sizeof(guest->device)];
 
 		if (!type || !name)
@@ -301,7 +322,7 @@ static void done_virtio(struct guest *guest, struct json_object *ret, uint64_t t
 	(void)time_ms;
 	for (i = 0; i < n; i++) {
 		struct json_object *item = json_object_array_get_idx(ret, i);
-		const char *name = qmp_string(item, "name"), *path = qmp_string(item, "path");
+		const char *name = reply_string(item, "name"), *path = reply_string(item, "path");
 
 		if (name && path && !strcmp(name, "virtio-balloon") && set_device(guest, path))
 			guest->wants |= WANT(CMD_VIRTIO_STATUS);
@@ -319,23 +340,23 @@ static void failed_virtio(struct guest *guest)
 
 static void done_virtio_status(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
-	struct json_object *host = qmp_array(qmp_object(ret, "host-features"), "dev-features");
-	struct json_object *own = qmp_array(qmp_object(ret, "guest-features"), "dev-features");
-	struct json_object *status = qmp_array(qmp_object(ret, "status"), "statuses");
+	struct json_object *host = reply_array(reply_object(ret, "host-features"), "dev-features");
+	struct json_object *own = reply_array(reply_object(ret, "guest-features"), "dev-features");
+	struct json_object *status = reply_array(reply_object(ret, "status"), "statuses");
 	bool before = guest->driver_ok;
 
 	if (!host || !own || !status)
 		return;
 	guest->virtio_known = true;
-	guest->driver_ok = qmp_has_word(status, "VIRTIO_CONFIG_S_DRIVER_OK");
-	guest->offers_reporting = qmp_has_word(host, "VIRTIO_BALLOON_F_REPORTING");
-	guest->offers_oom = qmp_has_word(host, "VIRTIO_BALLOON_F_DEFLATE_ON_OOM");
-	guest->offers_stats = qmp_has_word(host, "VIRTIO_BALLOON_F_STATS_VQ");
-	guest->offers_hint = qmp_has_word(host, "VIRTIO_BALLOON_F_FREE_PAGE_HINT");
-	guest->has_reporting = qmp_has_word(own, "VIRTIO_BALLOON_F_REPORTING");
-	guest->has_oom = qmp_has_word(own, "VIRTIO_BALLOON_F_DEFLATE_ON_OOM");
-	guest->has_stats = qmp_has_word(own, "VIRTIO_BALLOON_F_STATS_VQ");
-	guest->has_poison = qmp_has_word(own, "VIRTIO_BALLOON_F_PAGE_POISON");
+	guest->driver_ok = reply_has_word(status, "VIRTIO_CONFIG_S_DRIVER_OK");
+	guest->offers_reporting = reply_has_word(host, "VIRTIO_BALLOON_F_REPORTING");
+	guest->offers_oom = reply_has_word(host, "VIRTIO_BALLOON_F_DEFLATE_ON_OOM");
+	guest->offers_stats = reply_has_word(host, "VIRTIO_BALLOON_F_STATS_VQ");
+	guest->offers_hint = reply_has_word(host, "VIRTIO_BALLOON_F_FREE_PAGE_HINT");
+	guest->has_reporting = reply_has_word(own, "VIRTIO_BALLOON_F_REPORTING");
+	guest->has_oom = reply_has_word(own, "VIRTIO_BALLOON_F_DEFLATE_ON_OOM");
+	guest->has_stats = reply_has_word(own, "VIRTIO_BALLOON_F_STATS_VQ");
+	guest->has_poison = reply_has_word(own, "VIRTIO_BALLOON_F_PAGE_POISON");
 	/* A driver that has just come posts its buffer when it likes: ask soon. */
 	if (guest->driver_ok && !before) {
 		guest->poll_ms = time_ms;
@@ -358,59 +379,18 @@ static void done_interval(struct guest *guest, struct json_object *ret, uint64_t
 {
 	(void)ret;
 	(void)time_ms;
-	guest->interval_set_s = guest->interval_s;
-	if (!guest->interval_age_s)
-		guest->interval_age_s = guest->interval_s;
+	guest_set_interval(guest);
 }
 
 static void done_stats(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
-	static const struct {
-		const char *key;
-		size_t offset;
-	} fields[] = {
-		{ "stat-total-memory", offsetof(struct policy_stats, total) },
-		{ "stat-free-memory", offsetof(struct policy_stats, free) },
-		{ "stat-available-memory", offsetof(struct policy_stats, available) },
-		{ "stat-disk-caches", offsetof(struct policy_stats, caches) },
-		{ "stat-swap-in", offsetof(struct policy_stats, swap_in) },
-		{ "stat-swap-out", offsetof(struct policy_stats, swap_out) },
-		{ "stat-major-faults", offsetof(struct policy_stats, major_faults) },
-		{ "stat-oom-kills", offsetof(struct policy_stats, oom_kills) },
-		{ "stat-alloc-stalls", offsetof(struct policy_stats, alloc_stalls) },
-	};
-	struct json_object *stats = qmp_object(ret, "stats");
-	struct policy_stats new;
-	uint64_t update, wall = (uint64_t)time(NULL);
-	size_t i;
-
-	if (!stats || !qmp_u64(ret, "last-update", &update) || !update ||
-	    update == guest->stats_update)
-		return;
-	memset(&new, 0xff, sizeof(new));
-	for (i = 0; i < ARRAY_SIZE(fields); i++)
-		qmp_u64(stats, fields[i].key,
-			(uint64_t *)(void *)((char *)&new + fields[i].offset));
-	/*
-	 * Statistics are up to a second older than "actual". Taken with the
-	 * largest size since the ones before, the guest's use comes out too high
-	 * rather than too low while the balloon moves.
-	 */
-	guest->stats_actual = max_u64(guest->actual_high, guest->actual);
-	guest->actual_high = guest->actual;
-	guest->stats = new;
-	guest->stats_update = update;
-	guest->stats_seq++;
-	guest->stats_ms = sub_floor(time_ms, min_u64(sub_floor(wall, update), 86400) * 1000);
-	if (!guest->stats_ms)
-		guest->stats_ms = 1;
-	guest->interval_age_s = guest->interval_set_s;
+	talk_set_stats(guest, ret, time_ms);
 }
 
 static void done_migrate(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
 	static const char *const over[] = { "none", "completed", "failed", "cancelled" };
-	const char *status = qmp_string(ret, "status");
+	const char *status = reply_string(ret, "status");
 	size_t i;
 
 	(void)time_ms;
@@ -423,15 +403,16 @@ static void done_migrate(struct guest *guest, struct json_object *ret, uint64_t 
 /* How many buffers the guest has reported: the used index counts them in 16 bits. */
 static void done_queue(struct guest *guest, struct json_object *ret, uint64_t time_ms)
 {
+	struct session *s = session_of(guest);
 	uint64_t idx;
 
 	(void)time_ms;
-	if (!qmp_u64(ret, "used-idx", &idx) || idx > UINT16_MAX)
+	if (!reply_u64(ret, "used-idx", &idx) || idx > UINT16_MAX)
 		return;
-	if (guest->used_idx_known)
-		guest->reports += (uint16_t)(idx - guest->last_used_idx);
-	guest->last_used_idx = (unsigned int)idx;
-	guest->used_idx_known = true;
+	if (s->used_idx_known)
+		guest->reports += (uint16_t)(idx - s->last_used_idx);
+	s->last_used_idx = (unsigned int)idx;
+	s->used_idx_known = true;
 }
 
 /* What all disks have read, ever. */
@@ -443,7 +424,7 @@ static void done_disks(struct guest *guest, struct json_object *ret, uint64_t ti
 
 	(void)time_ms;
 	for (i = 0; i < n; i++)
-		if (qmp_u64(qmp_object(json_object_array_get_idx(ret, i), "stats"), "rd_bytes",
+		if (reply_u64(reply_object(json_object_array_get_idx(ret, i), "stats"), "rd_bytes",
 			    &bytes))
 			sum = add_cap(sum, bytes);
 	guest->disk_reads = min_u64(sum, UNSET - 1);
@@ -454,25 +435,9 @@ static void failed_disks(struct guest *guest)
 	guest->disks_refused = true;
 }
 
-/* QEMU did not take the target: once, for it is asked for again. */
-static void failed_balloon(struct guest *guest)
-{
-	if (!guest->refused)
-		log_warn("event=target-refused guest=%s target=%" PRIu64 " reason=\"%s\"",
-			 guest->name, guest->target, guest->error);
-	guest->refused = true;
-	guest->errors++;
-}
-
-struct command {
-	const char *name;
-	void (*done)(struct guest *guest, struct json_object *ret, uint64_t time_ms);
-	void (*failed)(struct guest *guest);
-};
-
-static const struct command commands[NR_COMMANDS] = {
+static const struct talk_command commands[NR_COMMANDS] = {
 	[CMD_CAPABILITIES] = { "qmp_capabilities", done_capabilities, NULL },
-	[CMD_BALLOON] = { "balloon", done_balloon, failed_balloon },
+	[CMD_BALLOON] = { "balloon", done_balloon, guest_set_refused },
 	[CMD_QUERY_BALLOON] = { "query-balloon", done_query_balloon, NULL },
 	[CMD_STATUS] = { "query-status", done_status, NULL },
 	[CMD_NAME] = { "query-name", done_name, NULL },
@@ -494,13 +459,13 @@ static const struct command commands[NR_COMMANDS] = {
 	[CMD_DISKS] = { "query-blockstats", done_disks, failed_disks },
 };
 
-static int write_arguments(const struct guest *guest, enum guest_command command, char *buf,
+static int write_arguments(const struct guest *guest, enum command command, char *buf,
 			   size_t size)
 {
 	switch (command) {
 	case CMD_BALLOON:
 		return snprintf(buf, size, ",\"arguments\":{\"value\":%" PRIu64 "}",
-				max_u64(sub_floor(guest->target, guest->beside), MIB));
+				max_u64(sub_floor(guest->target, session_of(guest)->beside), MIB));
 	case CMD_DEVICES:
 		return snprintf(buf, size, ",\"arguments\":{\"path\":\"/machine/peripheral\"}");
 	case CMD_DEVICES_ANON:
@@ -531,42 +496,21 @@ static int write_arguments(const struct guest *guest, enum guest_command command
 	}
 }
 
-/**
- * guest_ask - send a command
- * @guest: a guest with a session and no command under way
- * @command: the command
- * @time_ms: the time now
- *
- * Return: 0, or -errno if the session is broken.
- */
-int guest_ask(struct guest *guest, enum guest_command command, uint64_t time_ms)
+static int ask(struct guest *guest, unsigned int command, uint64_t time_ms)
 {
-	char arguments[512], line[768];
+	char arguments[512];
 	int n;
 
-	n = write_arguments(guest, command, arguments, sizeof(arguments));
+	n = write_arguments(guest, (enum command)command, arguments, sizeof(arguments));
 	if (n < 0 || (size_t)n >= sizeof(arguments))
 		return -EINVAL;
-	n = snprintf(line, sizeof(line), "{\"execute\":\"%s\"%s,\"id\":%" PRIu64 "}\r\n",
-		     commands[command].name, arguments, ++guest->in_flight_id);
-	if (n < 0 || (size_t)n >= sizeof(line))
-		return -EINVAL;
-	guest->in_flight = (int)command;
-	guest->in_flight_ms = time_ms;
-	return qmp_send(&guest->qmp, line, (size_t)n);
+	return talk_ask(guest, commands, command, arguments, time_ms);
 }
 
-/**
- * guest_event - take an event
- * @guest: the guest
- * @event: its name
- * @message: all of it
- * @time_ms: the time now
- */
-void guest_event(struct guest *guest, const char *event, struct json_object *message,
-			uint64_t time_ms)
+static void take_event(struct guest *guest, const char *event, struct json_object *message,
+		       uint64_t time_ms)
 {
-	struct json_object *data = qmp_object(message, "data");
+	struct json_object *data = reply_object(message, "data");
 	const char *status;
 
 	if (!strcmp(event, "BALLOON_CHANGE")) {
@@ -579,17 +523,9 @@ void guest_event(struct guest *guest, const char *event, struct json_object *mes
 			guest->running = false;
 		guest->wants |= WANT(CMD_STATUS);
 	} else if (!strcmp(event, "RESET")) {
-		/* A guest may reset itself as often as it likes; the log is ours. */
-		if (!guest->reset_ms || time_ms - guest->reset_ms >= RESET_LOG_MS)
-			log_info("event=reset guest=%s", guest->name[0] ? guest->name : "-");
-		guest->reset_seq++;
-		guest->reset_ms = time_ms;
-		guest->driver_ok = false;
-		guest->stats_ms = 0;
-		memset(&guest->stats, 0xff, sizeof(guest->stats));
-		guest->refresh_ms = time_ms;
+		guest_set_reset(guest, time_ms);
 	} else if (!strcmp(event, "MIGRATION")) {
-		status = qmp_string(data, "status");
+		status = reply_string(data, "status");
 		if (status)
 			guest->wants |= WANT(CMD_MIGRATE) | WANT(CMD_STATUS);
 	} else if (!strcmp(event, "DEVICE_DELETED")) {
@@ -604,36 +540,112 @@ void guest_event(struct guest *guest, const char *event, struct json_object *mes
 	}
 }
 
-/**
- * guest_reply - take the reply to the command under way
- * @guest: the guest
- * @message: the reply; one that does not belong to the command is counted as
- *           an error and changes nothing
- * @time_ms: the time now
- */
-void guest_reply(struct guest *guest, struct json_object *message, uint64_t time_ms)
+static uint32_t wanted(const struct guest *guest, enum topic topic)
 {
-	const struct command *command;
-	struct json_object *ret, *error;
-	uint64_t id;
-
-	if (guest->in_flight < 0 || !qmp_u64(message, "id", &id) || id != guest->in_flight_id) {
-		guest->errors++;
-		return;
-	}
-	command = &commands[guest->in_flight];
-	guest->in_flight = -1;
-	error = qmp_object(message, "error");
-	if (error) {
-		const char *desc = qmp_string(error, "desc");
-
-		guest->errors += command->failed == NULL;
-		copy_string(guest->error, sizeof(guest->error), desc ? desc : "");
-		log_debug("event=qmp-error guest=%s command=%s desc=\"%s\"", guest->name,
-			  command->name, guest->error);
-		if (command->failed)
-			command->failed(guest);
-	} else if (json_object_object_get_ex(message, "return", &ret)) {
-		command->done(guest, ret, time_ms);
+	switch (topic) {
+	case TOPIC_ALL:
+		return WANT(CMD_CAPABILITIES) | WANT(CMD_NAME) | WANT(CMD_UUID) |
+		       WANT(CMD_STATUS) | WANT(CMD_SIZE) | WANT(CMD_MEMORY_DEVICES) |
+		       WANT(CMD_CPUS) | WANT(CMD_DEVICES) | WANT(CMD_DEVICES_ANON) |
+		       WANT(CMD_RAMBLOCK) | WANT(CMD_VIRTIO) | WANT(CMD_MIGRATE);
+	case TOPIC_TARGET:
+		return WANT(CMD_BALLOON);
+	case TOPIC_ACTUAL:
+		return WANT(CMD_QUERY_BALLOON);
+	case TOPIC_STATS:
+		return WANT(CMD_STATS);
+	case TOPIC_PERIOD:
+		return WANT(CMD_INTERVAL);
+	case TOPIC_STATE:
+		return WANT(CMD_MIGRATE);
+	case TOPIC_FACTS:
+		return WANT(CMD_STATUS) | WANT(CMD_SIZE) | WANT(CMD_DEVICES) |
+		       WANT(CMD_MEMORY_DEVICES) |
+		       (guest->virtio_known ? WANT(CMD_VIRTIO_STATUS) : 0) |
+		       (guest->has_device ? 0 : WANT(CMD_VIRTIO) | WANT(CMD_DEVICES_ANON));
+	case TOPIC_DISKS:
+		return WANT(CMD_DISKS);
+	default:
+		return 0;
 	}
 }
+
+/**
+ * guest_qmp_message - take one message from QEMU
+ * @guest: the guest
+ * @message: the message, an object
+ * @time_ms: the time now
+ *
+ * Return: 0, or -errno if the session is broken.
+ */
+int guest_qmp_message(struct guest *guest, struct json_object *message, uint64_t time_ms)
+{
+	const char *event = reply_string(message, "event");
+
+	if (guest->phase == GUEST_GREETING) {
+		if (!reply_object(message, "QMP"))
+			return -EPROTO;
+		guest_greeted(guest, time_ms);
+	} else if (event) {
+		take_event(guest, event, message, time_ms);
+	} else {
+		talk_reply(guest, commands, message, time_ms);
+	}
+	return guest_work(guest, time_ms);
+}
+
+struct input {
+	struct guest *guest;
+	uint64_t time_ms;
+};
+
+static int on_message(void *data, struct json_object *message)
+{
+	struct input *input = data;
+
+	return guest_qmp_message(input->guest, message, input->time_ms);
+}
+
+static int receive(struct guest *guest, const char *data, size_t len, uint64_t time_ms)
+{
+	struct input input = { guest, time_ms };
+
+	return qmp_feed(session_of(guest)->qmp, data, len, on_message, &input);
+}
+
+static int open_session(struct guest *guest)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s)
+		s->qmp = qmp_new();
+	if (!s || !s->qmp) {
+		free(s);
+		return -ENOMEM;
+	}
+	guest->session = s;
+	return 0;
+}
+
+static void close_session(struct guest *guest)
+{
+	/* So many disks that it would end each session. */
+	if (guest->in_flight == CMD_DISKS && guest->last_error == -EMSGSIZE)
+		guest->disks_refused = true;
+	qmp_free(session_of(guest)->qmp);
+	free(guest->session);
+}
+
+/*
+ * QEMU serves one client per socket: a second one is connected but gets no
+ * greeting until the first has gone.
+ */
+const struct transport transport_qmp = {
+	.name = "qmp",
+	.greets = true,
+	.open = open_session,
+	.close = close_session,
+	.commands = wanted,
+	.ask = ask,
+	.receive = receive,
+};

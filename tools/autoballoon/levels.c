@@ -15,6 +15,8 @@
 #include "util.h"
 
 const struct level_preset level_presets[] = {
+	/* The first sketch: "some value (say 10MB)", whatever the level. */
+	{ "wiki-2012", { 0, 10 * MIB, 10 * MIB, 10 * MIB } },
 	{ "wiki-medium-16", { 0, 0, 16 * MIB, 0 } },
 	{ "wiki-medium-32", { 0, 0, 32 * MIB, 0 } },
 	{ "wiki-2013-06", { 0, 1 * MIB, 16 * MIB, 128 * MIB } },

@@ -356,8 +356,7 @@ static void release(void)
 		for (i = 0; i < engine.nr; i++) {
 			const struct guest *g = &engine.slots[i].guest;
 
-			busy |= g->used && g->phase == GUEST_READY &&
-				(g->in_flight == CMD_BALLOON || g->wants & (1U << CMD_BALLOON));
+			busy |= g->used && guest_target_waits(g);
 		}
 	}
 }

@@ -11,7 +11,7 @@
 
 #include "engine.h"
 #include "log.h"
-#include "qmp.h"
+#include "reply.h"
 
 /* Whom an order is about: a guest that is there, or what is known of one that is not. */
 struct subject {
@@ -27,7 +27,7 @@ static void fail(struct textbuf *tb, const char *text)
 
 static bool find_subject(struct json_object *req, struct textbuf *tb, struct subject *s)
 {
-	const char *name = qmp_string(req, "guest");
+	const char *name = reply_string(req, "guest");
 
 	s->slot = name ? engine_find(name) : NULL;
 	s->saved = s->slot ? s->slot->saved : name ? state_find_absent(name) : NULL;
@@ -84,7 +84,7 @@ static void do_set(struct json_object *req, struct textbuf *tb)
 
 	if (!find_subject(req, tb, &s))
 		return;
-	if (!qmp_u64(req, "size", &size)) {
+	if (!reply_u64(req, "size", &size)) {
 		/* "auto" */
 		s.saved->word.set = 0;
 		done(tb, "set", &s);
@@ -124,8 +124,8 @@ static void do_hold(struct json_object *req, struct textbuf *tb)
 
 	if (!find_subject(req, tb, &s))
 		return;
-	qmp_bool(req, "off", &off);
-	if (!qmp_u64(req, "size", &size))
+	reply_bool(req, "off", &off);
+	if (!reply_u64(req, "size", &size))
 		size = s.slot ? s.slot->guest.actual : 0;
 	if (!off && (!size || size < minimum_of(&s))) {
 		fail(tb, "below the guest's minimum");
@@ -144,7 +144,7 @@ static void do_limit(struct json_object *req, struct textbuf *tb, bool is_min)
 
 	if (!find_subject(req, tb, &s))
 		return;
-	qmp_u64(req, "size", &size);
+	reply_u64(req, "size", &size);
 	word = s.saved->word;
 	*(is_min ? &word.min : &word.max) = size;
 	if (s.slot && word_min(&word, &s.slot->rule, s.slot->guest.ram) >
@@ -161,7 +161,7 @@ static void do_enable(struct json_object *req, struct textbuf *tb, bool enable)
 	bool all = false;
 	struct subject s;
 
-	qmp_bool(req, "all", &all);
+	reply_bool(req, "all", &all);
 	if (all) {
 		engine.said.suspended = !enable;
 		log_info("event=order order=%s guest=all", enable ? "enable" : "disable");
@@ -200,8 +200,8 @@ static void do_reserve(struct json_object *req, struct textbuf *tb)
 	uint64_t size, timeout = 60000, now = now_ms();
 	enum reserve_state state;
 
-	qmp_u64(req, "timeout_ms", &timeout);
-	if (qmp_u64(req, "size", &size)) {
+	reply_u64(req, "timeout_ms", &timeout);
+	if (reply_u64(req, "size", &size)) {
 		if (sample->headroom == UNSET || engine.dry_run) {
 			out_bool(tb, "ok", false);
 			out_string(tb, "error", engine.dry_run ? "dry run: nothing is sent" :

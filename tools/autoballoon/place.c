@@ -50,6 +50,8 @@ int place_user(struct config *config, char *file, size_t size)
 	snprintf(config->control_socket, sizeof(config->control_socket), "%s/autoballoon/control",
 		 dir);
 	snprintf(config->directories, sizeof(config->directories), "%s/autoballoon/guests", dir);
+	snprintf(config->sockets[TRANSPORT_LIBVIRT], sizeof(config->sockets[TRANSPORT_LIBVIRT]),
+		 "%s/autoballoon/libvirt/*.sock", dir);
 	config->keep_dir[0] = '\0';
 	if (user_dir("XDG_STATE_HOME", ".local/state", dir, sizeof(dir)))
 		snprintf(config->keep_dir, sizeof(config->keep_dir), "%s/autoballoon", dir);

@@ -261,7 +261,7 @@ static void follow_stuck(struct step *s, unsigned int i)
 static bool pressure_stays(const struct policy_host *host)
 {
 	if (host->headroom != UNSET)
-		return host->headroom < host->headroom_low;
+		return host->headroom < add_cap(host->headroom_low, host->wanted);
 	return host->events[LEVEL_MEDIUM] || host->events[LEVEL_CRITICAL];
 }
 

@@ -154,6 +154,7 @@ struct policy_host {
 	unsigned int injected[NR_LEVELS];	/* asked for by the administrator */
 	uint64_t headroom;		/* bytes left until the limit, or UNSET */
 	uint64_t headroom_low;		/* headroom that should be kept */
+	uint64_t wanted;		/* room that is to be made on top of it */
 };
 
 /* What was found out about a guest, kept for status, plan and logs. */

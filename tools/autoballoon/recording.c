@@ -26,7 +26,7 @@ struct line {
 };
 
 static struct line *lines;
-static unsigned int nr_lines, next_line;
+static unsigned int nr_lines, next_line, room;
 static char names[POLICY_MAX_GUESTS][64];
 
 static struct model_guest *find_guest(struct model *model, const char *name)
@@ -120,7 +120,6 @@ static int play_line(struct model *model, char *text)
 
 static int make_room(void)
 {
-	static unsigned int room;
 	unsigned int wanted = room ? 2 * room : 1024;
 	struct line *more;
 
@@ -164,6 +163,15 @@ static int add_line(const char *text)
 	return err;
 }
 
+static void forget_lines(void)
+{
+	while (nr_lines)
+		free(lines[--nr_lines].words);
+	free(lines);
+	lines = NULL;
+	room = 0;
+}
+
 /**
  * recording_read - read a recording
  * @file: the file
@@ -176,7 +184,7 @@ int recording_read(FILE *file, const char *name)
 	char text[1024];
 	unsigned int nr = 0;
 
-	nr_lines = 0;
+	forget_lines();
 	while (fgets(text, sizeof(text), file)) {
 		nr++;
 		text[strcspn(text, "#\n")] = '\0';
@@ -185,6 +193,7 @@ int recording_read(FILE *file, const char *name)
 		if (add_line(text)) {
 			fprintf(stderr, "%s:%u: cannot understand this line of a recording\n", name,
 				nr);
+			forget_lines();
 			return -EINVAL;
 		}
 	}

@@ -60,6 +60,7 @@ static void report_guest(struct textbuf *tb, unsigned int i)
 	out_string(tb, "name", g->name[0] ? g->name : g->shown);
 	out_string(tb, "uuid", g->uuid);
 	out_string(tb, "socket", g->path);
+	out_string(tb, "transport", g->transport->name);
 	out_u64(tb, "pid", g->pid > 0 ? (uint64_t)g->pid : UNSET);
 	out_bool(tb, "connected", guest_absent(g) == WHY_NONE);
 	out_string(tb, "run_state", g->run_state);

@@ -87,8 +87,8 @@ static void doctor_host(struct textbuf *tb)
 		report_finding(tb, "", &f);
 	}
 	if (engine.unmanaged) {
-		f = make(SEVERITY_PROBLEM, "too-many-guests", "There are more QMP "
-				      "sockets than the daemon manages.");
+		f = make(SEVERITY_PROBLEM, "too-many-guests", "There are more "
+				      "guests' sockets than the daemon manages.");
 		snprintf(f.detail, sizeof(f.detail), "%u beyond %d", engine.unmanaged,
 			 POLICY_MAX_GUESTS);
 		report_finding(tb, "", &f);
@@ -111,8 +111,8 @@ static void doctor_host(struct textbuf *tb)
 	for (i = 0; i < engine.nr; i++)
 		guests |= engine.slots[i].guest.used;
 	if (!guests) {
-		f = make(SEVERITY_PROBLEM, "no-guests", "No QMP socket was found. Start "
-				      "QEMU with -qmp unix:DIRECTORY/NAME.qmp,server=on,wait=off.");
+		f = make(SEVERITY_PROBLEM, "no-guests", "No guest's socket was found. "
+				      "autoballoonctl setup prints what a guest needs.");
 		report_finding(tb, "", &f);
 	}
 }

@@ -43,16 +43,13 @@ enum reserve_state reserve_look(struct reserve *reserve, uint64_t headroom, uint
 }
 
 /**
- * reserve_headroom - headroom for everybody else
+ * reserve_wanted - room that guests have to make
  * @reserve: what is wanted
- * @headroom: what the host has left, or UNSET
  *
- * Return: bytes, or UNSET.
+ * Return: bytes.
  */
-uint64_t reserve_headroom(const struct reserve *reserve, uint64_t headroom)
+uint64_t reserve_wanted(const struct reserve *reserve)
 {
 	/* What was there is being used now: it must not count twice. */
-	if (headroom == UNSET || reserve->ready)
-		return headroom;
-	return sub_floor(headroom, reserve->bytes);
+	return reserve->ready ? 0 : reserve->bytes;
 }

@@ -18,6 +18,6 @@ enum reserve_state { RESERVE_NONE, RESERVE_WAITING, RESERVE_READY };
 void reserve_start(struct reserve *reserve, uint64_t bytes, uint64_t until_ms);
 enum reserve_state reserve_look(struct reserve *reserve, uint64_t headroom, uint64_t keep,
 				uint64_t time_ms);
-uint64_t reserve_headroom(const struct reserve *reserve, uint64_t headroom);
+uint64_t reserve_wanted(const struct reserve *reserve);
 
 #endif

@@ -172,7 +172,7 @@ static uint64_t host_goal(const struct step *s, enum level level, uint64_t *for_
 	unsigned int l;
 
 	if (h->headroom != UNSET)
-		goal = sub_floor(add_cap(h->headroom_low, margin), h->headroom);
+		goal = sub_floor(add_cap(add_cap(h->headroom_low, margin), h->wanted), h->headroom);
 	if (h->events[level] && !goal)
 		asked = percent_of(all, c->goal_percent[level]);
 	for (l = LEVEL_LOW; l < NR_LEVELS; l++)

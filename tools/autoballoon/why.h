@@ -11,9 +11,9 @@
  */
 #define WHY_LIST(X)								\
 	X(NONE, "none", "Ready; nothing to do.")				\
-	X(NOT_CONNECTED, "not-connected", "The QMP socket cannot be reached.")	\
+	X(NOT_CONNECTED, "not-connected", "The guest's socket cannot be reached.")	\
 	X(SECOND_CLIENT, "second-client",					\
-	  "QMP gives no greeting: another client holds the socket. "		\
+	  "There is no greeting: another client holds the socket. "		\
 	  "Give the daemon a -qmp socket of its own.")				\
 	X(PROBING, "probing", "Still asking QEMU about the guest.")		\
 	X(NO_DEVICE, "no-device",						\

@@ -17,8 +17,10 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "guest.h"
+#include "fuzz_policy.h"
+#include "guest_qmp.h"
 #include "log.h"
+#include "qmp.h"
 
 /* A conversation as QEMU 7.2 has it; ids follow the order of the questions. */
 static const char *const talk[] = {
@@ -70,52 +72,29 @@ static int on_message(void *data, struct json_object *message)
 	if (rnd() % 4 && run->guest->in_flight >= 0)
 		json_object_object_add(message, "id",
 				       json_object_new_uint64(run->guest->in_flight_id));
-	return guest_message(run->guest, message, run->time_ms);
-}
-
-static void check_policy(const struct guest *guest, uint64_t time_ms)
-{
-	static struct policy_result result;
-	struct policy_memory memory = { 0 };
-	struct policy_host host = { .time_ms = time_ms, .level = LEVEL_CRITICAL,
-				    .injected = { 0, 1, 1, 1 }, .headroom = UNSET };
-	struct policy_config config;
-	struct policy_guest g = { 0 };
-
-	policy_defaults(&config);
-	guest_observe(guest, &g, time_ms);
-	g.enabled = true;
-	g.min = g.ram / 4;
-	g.max = g.ram;
-	g.shares = 1;
-	g.rightsize = guest->watch_disks;
-	policy_step(&config, &host, &g, &memory, 1, &result);
-	if (result.action[0].kind != POLICY_NOTHING &&
-	    (result.action[0].target > g.max || result.action[0].target < g.min / 4096 * 4096)) {
-		fprintf(stderr, "target %" PRIu64 " is out of bounds\n", result.action[0].target);
-		abort();
-	}
+	return guest_qmp_message(run->guest, message, run->time_ms);
 }
 
 static void run_guest(const char *data, size_t len)
 {
+	struct qmp *qmp = qmp_new();
 	struct guest guest;
 	struct run run = { &guest, 1000 };
 	char sink[65536];
 	int fds[2], err = 0;
 	size_t at = 0;
 
-	guest_init(&guest, "/run/x.qmp", true);
+	guest_init(&guest, &transport_qmp, "/run/x.qmp", true);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds))
 		abort();
-	if (qmp_adopt(&guest.qmp, fds[0]))
+	guest.link.fd = fds[0];
+	if (guest_start(&guest, run.time_ms))
 		abort();
-	guest_start(&guest, run.time_ms);
 	guest.watch_disks = rnd() % 2;
 	while (at < len && !err) {
 		size_t piece = min_u64(rnd() % 3 ? len : rnd() % 40 + 1, len - at);
 
-		err = qmp_feed(&guest.qmp, data + at, piece, on_message, &run);
+		err = qmp_feed(qmp, data + at, piece, on_message, &run);
 		at += piece;
 		run.time_ms += rnd() % 2000;
 		if (!err)
@@ -128,6 +107,7 @@ static void run_guest(const char *data, size_t len)
 		guest_fail(&guest, err, run.time_ms);
 	check_policy(&guest, run.time_ms);
 	guest_free(&guest);
+	qmp_free(qmp);
 	close(fds[1]);
 }
 

@@ -27,7 +27,7 @@ def Daemon(*arguments, **options):
     return daemons.Daemon(*arguments, speed=SPEED, **options)
 
 
-PRESETS = {"wiki-medium-16": (0, 16, 0), "wiki-medium-32": (0, 32, 0),
+PRESETS = {"wiki-2012": (10, 10, 10), "wiki-medium-16": (0, 16, 0), "wiki-medium-32": (0, 32, 0),
            "wiki-2013-06": (1, 16, 128), "wiki-2013-10": (1, 2, 4)}
 
 

@@ -93,10 +93,13 @@ def test_an_edited_configuration_is_not_overwritten(tree, tmp_path):
     assert "7s" in (tmp_path / "etc/autoballoon.conf").read_text()
 
 
-def test_exposure(tree):
+@pytest.mark.parametrize("unit", ["autoballoond", "autoballoon-libvirt"])
+def test_exposure(tree, unit):
+    path = tree / f"usr/lib/systemd/system/{unit}.service"
+    if not path.exists() and unit == "autoballoon-libvirt":
+        pytest.skip("built without libvirt-dev")
     done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager",
-                           str(tree / "usr/lib/systemd/system/autoballoond.service")],
-                          capture_output=True, text=True)
+                           str(path)], capture_output=True, text=True)
     score = float(re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)[1])
     assert score <= 2.0, done.stdout
 
@@ -152,7 +155,7 @@ def test_users_own_daemon(tree, tmp_path):
         export XDG_RUNTIME_DIR=/run/user/7 HOME={tmp_path} XDG_CONFIG_HOME= XDG_STATE_HOME=
         mkdir -p $XDG_RUNTIME_DIR $HOME/.config
         printf '[policy]\\nhold = 77s\\n' > $HOME/.config/autoballoon.conf
-        {BUILD}/autoballoond --user --print-config | grep '^hold'
+        {BUILD}/autoballoond --user --print-config | grep -E '^(hold|libvirt-sockets)'
         {BUILD}/autoballoond --user 2>/run/log & daemon=$!
         until [ -S /run/user/7/autoballoon/control ]; do sleep 0.05; done
         {BUILD}/autoballoonctl --user status
@@ -160,6 +163,7 @@ def test_users_own_daemon(tree, tmp_path):
         kill $daemon
         """)
     assert "hold = 77s" in out and "pressure none" in out
+    assert "libvirt-sockets = /run/user/7/autoballoon/libvirt/*.sock" in out
 
 
 def test_two_daemons_do_not_share_a_directory(tmp_path):

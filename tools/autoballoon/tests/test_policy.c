@@ -751,6 +751,19 @@ static void test_goal_is_of_donors(void **state)
 	sign(LEVEL_LOW);
 	step();
 	assert_in_range(memory[0].debt, 289 * MIB, 300 * MIB);
+	/* Room for a guest to come is missing as well, also more than there is at all. */
+	for (int round = 0; round < 2; round++) {
+		setup(NULL);
+		add_guest()->min = 0;
+		host.headroom = 300 * MIB;
+		host.headroom_low = round ? 100 * MIB : 0;
+		host.wanted = 500 * MIB;
+		config.step_percent[LEVEL_MEDIUM] = 100;
+		sign(LEVEL_MEDIUM);
+		step();
+		assert_in_range(memory[0].debt, (round ? 325 : 200) * MIB - 4096,
+				(round ? 335 : 210) * MIB);
+	}
 }
 
 /* Four small takes at LOW do not keep CRITICAL, or MEDIUM, from theirs. */
