@@ -47,7 +47,7 @@ def test_resync_after_a_dump(guest, tmp_path):
     assert guest.read_int(COUNTERS + "resyncs") == resyncs + 1
 
 
-@pytest.mark.parametrize("prealloc", ["off", "on"])
+@pytest.mark.parametrize("prealloc", ["off", pytest.param("on", marks=pytest.mark.long)])
 def test_restored_guest_resyncs_by_itself(tmp_path, prealloc):
     """A VM generation id that has changed says that this is a clone."""
     file = tmp_path / "state"
