@@ -8,7 +8,7 @@
  * fails the test; here the situations are made in which it could happen.
  */
 #include <kunit/static_stub.h>
-#include <linux/balloon_compaction.h>
+#include <linux/balloon.h>
 #include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
