@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -197,3 +198,14 @@ def test_domains_are_balanced(helper, domains, run):
     # A domain that ends is gone.
     libvirt.virsh("destroy", "vm2")
     daemon.wait(lambda: daemon.guest("vm2") is None, 20, "end of a domain")
+
+    # Without the daemon statistics come as often as the domain says, and sizes stay.
+    def period():
+        return re.search(r"<stats period='(\d+)'", libvirt.virsh("dumpxml", "vm0").stdout)[1]
+    assert period() in ("1", "5")
+    assert daemon.stop() == 0
+    deadline = time.monotonic() + 20
+    while period() != "10":
+        assert time.monotonic() < deadline, period()
+        time.sleep(0.1)
+    assert libvirt.size("vm0") == 200 * MIB

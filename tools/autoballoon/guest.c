@@ -135,7 +135,9 @@ int guest_start(struct guest *guest, uint64_t time_ms)
 	guest->peer = pid;
 	guest->peer_start = start;
 	guest->launcher = false;
-	guest_set_process(guest, guest->transport->relayed ? 0 : pid);
+	/* Else it stays what it was until it is told: memory of a guest is about a process. */
+	if (!guest->transport->relayed)
+		guest_set_process(guest, pid);
 	enter(guest, GUEST_GREETING, time_ms);
 	if (!guest->transport->greets)
 		guest_greeted(guest, time_ms);

@@ -49,7 +49,8 @@ static void done_guest(struct guest *guest, struct json_object *ret, uint64_t ti
 		guest->ram = ram;
 	if (reply_u64(ret, "actual", &number))
 		guest_set_actual(guest, number);
-	if (reply_u64(ret, "pid", &number) && number <= INT32_MAX && (pid_t)number != guest->pid)
+	if (reply_u64(ret, "pid", &number) && number && number <= INT32_MAX &&
+	    (pid_t)number != guest->pid)
 		guest_set_process(guest, (pid_t)number);
 	if (reply_u64(ret, "page_size", &number))
 		guest->page_size = number;

@@ -156,6 +156,11 @@ def test_libvirtd_goes_and_comes_back(tmp_path):
         daemon.ctl("inject", "critical")
         assert fake.actual == GIB - 128 * MIB
         assert daemon.guest(name)["debt"] == 128 * MIB
+        # Also over a session that begins meanwhile.
+        fake.drop()
+        fake.wait(lambda: fake.sessions == 2, what="second session")
+        daemon.wait(lambda: daemon.guest(name)["why"] == "no-device")
+        assert daemon.guest(name)["debt"] == 128 * MIB
         fake.away = False
         fake.say({"event": "CHANGED", "data": {}})
         daemon.wait_ready(name)
