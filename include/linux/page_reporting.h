@@ -46,7 +46,7 @@ int page_reporting_register(struct page_reporting_dev_info *prdev);
 void page_reporting_unregister(struct page_reporting_dev_info *prdev);
 
 #ifdef CONFIG_PAGE_REPORTING
-DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);
+DECLARE_STATIC_KEY_FALSE(page_reporting_in_use);
 
 /**
  * page_reporting_active() - is free memory reported to a host?
@@ -59,7 +59,7 @@ DECLARE_STATIC_KEY_FALSE(page_reporting_enabled);
  */
 static inline bool page_reporting_active(void)
 {
-	return static_branch_unlikely(&page_reporting_enabled);
+	return static_branch_unlikely(&page_reporting_in_use);
 }
 #else
 static inline bool page_reporting_active(void)

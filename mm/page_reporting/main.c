@@ -161,7 +161,7 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 	if (err)
 		goto out;
 
-	static_branch_enable(&page_reporting_enabled);
+	static_branch_enable(&page_reporting_in_use);
 	fpr_device_set(prdev);
 	fpr_worker_start();
 	fpr_evacuate_start();
@@ -190,7 +190,7 @@ void page_reporting_unregister(struct page_reporting_dev_info *prdev)
 		fpr_device_set(NULL);
 		fpr_worker_stop();
 		fpr_flush_stop();
-		static_branch_disable(&page_reporting_enabled);
+		static_branch_disable(&page_reporting_in_use);
 		mutex_lock(&fpr_pass_lock);
 		fpr_map_drop();
 		mutex_unlock(&fpr_pass_lock);

@@ -11,7 +11,7 @@
 #include "policy.h"
 #include "state.h"
 
-DEFINE_STATIC_KEY_FALSE(page_reporting_enabled);
+DEFINE_STATIC_KEY_FALSE(page_reporting_in_use);
 
 /* hv_balloon writes it when its host does not take less than a huge page. */
 unsigned int page_reporting_order = -1;
