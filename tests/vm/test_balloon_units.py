@@ -9,6 +9,7 @@ KERNELS = pytest.mark.kernels("overlay")
 PLAIN = "free-page-reporting=off"
 
 
+@pytest.mark.alone  # a guest whose CPUs are slow gives compaction up
 @pytest.mark.better
 @pytest.mark.fresh
 @pytest.mark.machine(memory=1024, balloon=PLAIN, backend="memory-backend-ram,prealloc=on")

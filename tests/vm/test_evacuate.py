@@ -125,12 +125,12 @@ def test_what_must_stay_stays(guest, how, moves):
 @pytest.mark.fresh
 def test_page_cache_is_moved_not_dropped(guest):
     """Files of a tmpfs and what was read from them stay; half the files go."""
+    evacuated = guest.read_int(COUNTERS + "evacuated")
     guest.sh("mkdir -p /t && mount -t tmpfs -o size=500M t /t && cd /t && "
              "for i in $(seq 300); do dd if=/bin/busybox of=$i bs=1M count=1 2>/dev/null; done && "
              "for i in $(seq 1 2 300); do rm $i; done; md5sum * > /sums", 200)
     try:
         cached = guest.meminfo()["Cached"]
-        evacuated = guest.read_int(COUNTERS + "evacuated")
         flush_whole(guest)
         assert guest.read_int(COUNTERS + "evacuated") > evacuated + 30
         assert guest.meminfo()["Cached"] > 0.98 * cached

@@ -24,7 +24,7 @@ def keep_patterns(guest, mib, seconds):
     job = guest.spawn(f"exec patterns --mib {mib} --seconds 0 --jobs 2 --quiet-ms 200")
     guest.wait_for(lambda: not job.running or (time.time() - start > seconds and
                                                total(guest.discards(start)) >= wanted),
-                   120, f"discards of {wanted // MIB} MiB beside what is in use")
+                   300, f"discards of {wanted // MIB} MiB beside what is in use")
     if job.running:
         job.kill(signal.SIGTERM)
     print(job.check(120))

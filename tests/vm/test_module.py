@@ -15,7 +15,9 @@ import pytest
 import paths
 from guest import MIB, Guest
 
-DRIVER = os.path.join(paths.TOP, "drivers", "virtio", "virtio_balloon")
+# As the series' patches have left it.
+DRIVER = os.path.join(paths.BUILD, "src", paths.SERIES, "overlay", "drivers", "virtio",
+                      "virtio_balloon")
 NAME = "balloon_module"
 
 
@@ -35,7 +37,8 @@ def module():
     with open(os.path.join(folder, "Makefile"), "w") as f:
         # Another name than that of the initcall which must not run.
         f.write(f"obj-m := {NAME}.o\n{NAME}-y := {' '.join(objects)}\n"
-                f"ccflags-y := -Dvb_driver={NAME}_driver\n")
+                f"ccflags-y := -Dvb_driver={NAME}_driver "
+                "$(addprefix -include ,$(wildcard $(srctree)/mm/page_reporting/compat.h))\n")
     build = subprocess.run([os.path.join(paths.TOOLS, "build-kernel"), "overlay", f"M={folder}",
                             "modules"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            text=True, check=False)

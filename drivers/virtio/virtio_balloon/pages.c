@@ -16,6 +16,7 @@
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <trace/events/virtio_balloon.h>
 
 #include "balloon.h"
@@ -26,9 +27,11 @@
 
 /* Compaction that has failed defers itself for up to so many attempts. */
 #define UNIT_TRIES	64
+/* Free memory with which that pays; with less there is little to make a unit of. */
+#define UNIT_ROOM	((long)(SZ_64M >> PAGE_SHIFT))
 /* Requests of pieces that follow a unit that could not be made; doubled up to the last. */
 #define UNIT_SKIP_MIN	2
-#define UNIT_SKIP_MAX	256
+#define UNIT_SKIP_MAX	32
 
 /* A host that owes an answer for so long will not get to see more pages. */
 #define ANNOUNCE_PATIENCE	(5 * HZ)
@@ -61,7 +64,7 @@ static struct page *make_unit(struct virtio_balloon *vb, int nid)
 {
 	gfp_t gfp = (TAKE_GFP | __GFP_THISNODE) & ~__GFP_KSWAPD_RECLAIM;
 	struct page *page = NULL;
-	unsigned int i;
+	unsigned int i, tries;
 
 	if (!IS_ENABLED(CONFIG_COMPACTION))
 		return NULL;
@@ -69,7 +72,8 @@ static struct page *make_unit(struct virtio_balloon *vb, int nid)
 		vb->unit_skip--;
 		return NULL;
 	}
-	for (i = 0; !page && i < UNIT_TRIES; i++)
+	tries = vb_free_above_high() >= UNIT_ROOM ? UNIT_TRIES : 1;
+	for (i = 0; !page && i < tries; i++)
 		page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER);
 	vb->unit_backoff = page ? 0 : clamp(2 * vb->unit_backoff, UNIT_SKIP_MIN, UNIT_SKIP_MAX);
 	vb->unit_skip = vb->unit_backoff;
