@@ -26,6 +26,7 @@ help:
 	@echo '                     and for test, bench, kernel and patch; both: KERNEL=upstream-7.3'
 	@echo 'make test            all tests but the long ones (root)'
 	@echo 'make test-long       the long ones (root)'
+	@echo 'make test-series     a short set on the kernels of the other series (root)'
 	@echo 'make check           style and static checks'
 	@echo 'make bench           upstream, upstream 7.3 at its best, this project (root)'
 	@echo 'make bench-quick     the same, fewer and shorter runs (root)'
@@ -47,7 +48,7 @@ run:
 	@$(SETUP) build run
 	@tools/vm/run $(RUN_OPTIONS)
 
-.PHONY: test test-long
+.PHONY: test test-long test-series
 test:
 	@$(SETUP) build run test
 	@tests/run
@@ -55,6 +56,11 @@ test:
 test-long:
 	@$(SETUP) build run test
 	@tests/run --long
+
+test-series:
+	@$(SETUP) build run test
+	@tests/run $(patsubst patches/%,--kernel overlay-%,$(filter-out patches/6.12,$(wildcard patches/*))) \
+		tests/vm -m series
 
 .PHONY: check
 check:
