@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * For Linux 6.1: what mm/page_reporting/ and drivers/virtio/virtio_balloon/ take
- * for granted and this kernel lacks, or calls otherwise.
+ * for granted and this kernel lacks, or calls otherwise, beside what 6.12 lacks, too.
  *
  * The sources are written for the newest kernel; the makefiles of both directories
  * include this before everything else.
  */
-#ifndef _MM_PAGE_REPORTING_COMPAT_H
-#define _MM_PAGE_REPORTING_COMPAT_H
+#ifndef _COMPAT_6_1_H
+#define _COMPAT_6_1_H
 
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -23,7 +23,6 @@
 /* The name meant one more than the largest order. */
 #define MAX_PAGE_ORDER		(MAX_ORDER - 1)
 #define NR_PAGE_ORDERS		MAX_ORDER
-#define FOLIO_MAPPING_ANON	PAGE_MAPPING_ANON
 /* How often as a whole: mapped in pieces, a large folio seems to be pinned, and stays. */
 #define _large_mapcount		_total_mapcount
 #define i_private_lock		private_lock
@@ -37,46 +36,11 @@
 #define CONFIG_BUFFER_HEAD	1
 #endif
 
-static inline bool page_has_movable_ops(const struct page *page)
-{
-	return __PageMovable((struct page *)page);
-}
-
 /* Migration splits no such folio. */
 static inline bool folio_test_partially_mapped(struct folio *folio)
 {
 	return false;
 }
-
-/* Only what is movable is isolated by page reporting. */
-#define start_isolate_page_range(start, end, mode) \
-	start_isolate_page_range(start, end, MIGRATE_MOVABLE, 0, GFP_KERNEL)
-#define undo_isolate_page_range(start, end) \
-	undo_isolate_page_range(start, end, MIGRATE_MOVABLE)
-
-/*
- * Scanned and reclaimed pages are events here, not statistics of nodes: as numbers
- * both look alike.
- */
-#define COMPAT_EVENT		0x10000
-#define PGSCAN_KSWAPD		(COMPAT_EVENT + PGSCAN_KSWAPD)
-#define PGSCAN_DIRECT		(COMPAT_EVENT + PGSCAN_DIRECT)
-#define PGSTEAL_KSWAPD		(COMPAT_EVENT + PGSTEAL_KSWAPD)
-#define PGSTEAL_DIRECT		(COMPAT_EVENT + PGSTEAL_DIRECT)
-
-static inline unsigned long compat_node_page_state(int item)
-{
-#ifdef CONFIG_VM_EVENT_COUNTERS
-	unsigned long events[NR_VM_EVENT_ITEMS];
-
-	if (item >= COMPAT_EVENT) {
-		all_vm_events(events);
-		return events[item - COMPAT_EVENT];
-	}
-#endif
-	return global_node_page_state(item);
-}
-#define global_node_page_state	compat_node_page_state
 
 /* Migration: callbacks were given pages. */
 
@@ -194,4 +158,4 @@ static inline int compat_find_vqs(struct virtio_device *vdev, unsigned int nr,
 #undef VIRTIO_BALLOON_S_NR
 #define VIRTIO_BALLOON_S_NR		16
 
-#endif /* _MM_PAGE_REPORTING_COMPAT_H */
+#endif /* _COMPAT_6_1_H */

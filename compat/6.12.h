@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For Linux 6.12: what mm/page_reporting/ and drivers/virtio/virtio_balloon/ take
- * for granted and this kernel lacks, or calls otherwise.
+ * For Linux 6.12 and older: what mm/page_reporting/ and drivers/virtio/virtio_balloon/ take
+ * for granted and these kernels lack, or call otherwise.
  *
  * The sources are written for the newest kernel; the makefiles of both directories
  * include this before everything else.
  */
-#ifndef _MM_PAGE_REPORTING_COMPAT_H
-#define _MM_PAGE_REPORTING_COMPAT_H
+#ifndef _COMPAT_6_12_H
+#define _COMPAT_6_12_H
 
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
@@ -17,7 +17,7 @@
 
 static inline bool page_has_movable_ops(const struct page *page)
 {
-	return __PageMovable(page);
+	return __PageMovable((struct page *)page);
 }
 
 /* Only what is movable is isolated by page reporting. */
@@ -50,4 +50,4 @@ static inline unsigned long compat_node_page_state(int item)
 }
 #define global_node_page_state	compat_node_page_state
 
-#endif /* _MM_PAGE_REPORTING_COMPAT_H */
+#endif /* _COMPAT_6_12_H */

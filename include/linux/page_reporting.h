@@ -5,8 +5,8 @@
  * A driver that can hand free guest memory to its host registers here.  The
  * engine (mm/page_reporting/) decides what is reported and when.
  */
-#ifndef _LINUX_PAGE_REPORTING_H
-#define _LINUX_PAGE_REPORTING_H
+#ifndef __LINUX_PAGE_REPORTING_H
+#define __LINUX_PAGE_REPORTING_H
 
 #include <linux/jump_label.h>
 #include <linux/types.h>
@@ -68,4 +68,4 @@ static inline bool page_reporting_active(void)
 }
 #endif
 
-#endif /* _LINUX_PAGE_REPORTING_H */
+#endif /* __LINUX_PAGE_REPORTING_H */

@@ -1,9 +1,8 @@
 """Memory of files that are gone comes back, whatever the file system holds of them."""
 
-import subprocess
-
 import pytest
 
+from disks import ext4_disk
 from guest import MIB, Guest, WaitTimeout
 
 DIRECTORIES = 100
@@ -13,12 +12,9 @@ LARGE = 3  # MiB, a file in each
 @pytest.fixture
 def ext4(kernel, tmp_path):
     """A guest whose journal holds metadata that lies between the pages of files."""
-    disk = tmp_path / "disk"
-    with open(disk, "wb") as f:
-        f.truncate(1024 * MIB)
-    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", disk], check=True)
+    disk = ext4_disk(tmp_path, 1024)
     with Guest(kernel, name="test-files", memory=1024,
-               drives=[(str(disk), "cache=unsafe")]) as guest:
+               drives=[(disk, "cache=unsafe")]) as guest:
         guest.sh("mkdir -p /d && mount -t ext4 /dev/vda /d", 60)
         guest.sh(f"i=0; while [ $i -lt {DIRECTORIES} ]; do i=$((i + 1)); mkdir -p /d/$i/large;"
                  "files --dir /d/$i --count 10 --kib 1;"

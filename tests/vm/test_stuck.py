@@ -1,11 +1,10 @@
 """A disk, a task or a CPU that is stuck holds up nothing of the engine."""
 
-import subprocess
 import time
 
 import pytest
 
-import paths
+from disks import ext4_disk
 from guest import MIB, CommandError, Guest
 
 VM = "/proc/sys/vm/page_reporting_"
@@ -40,13 +39,10 @@ def gives_back(guest, mib, seconds):
 @pytest.fixture
 def slow_disk(request, tmp_path):
     """A guest whose ext4, which journals all data, makes two writes a second."""
-    disk = tmp_path / "disk"
-    with open(disk, "wb") as f:
-        f.truncate(512 * MIB)
-    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", disk], check=True)
+    disk = ext4_disk(tmp_path, 512)
     name = f"test-{request.node.name}"
     with Guest("overlay", name=name, memory=1024, max_memory=2048,
-               drives=[(str(disk), "id=disk,throttling.iops-total=100000")]) as guest:
+               drives=[(disk, "id=disk,throttling.iops-total=100000")]) as guest:
         guest.sh("mkdir -p /d && mount -t ext4 -o data=journal /dev/vda /d", 60)
         # Dirty pages and metadata in all of memory, and pieces of free memory between.
         guest.sh("files --dir /d --count 60 --kib 1024 && "
@@ -115,12 +111,9 @@ def test_file_server_that_does_not_answer_holds_up_nothing(guest, allow_dmesg):
 
 @pytest.fixture
 def suspended_disk(request, tmp_path):
-    disk = tmp_path / "disk"
-    with open(disk, "wb") as f:
-        f.truncate(512 * MIB)
-    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", disk], check=True)
+    disk = ext4_disk(tmp_path, 512)
     with Guest("overlay", name=f"test-{request.node.name}", memory=1024, max_memory=2048,
-               drives=[(str(disk), "id=disk")]) as guest:
+               drives=[(disk, "id=disk")]) as guest:
         guest.sh("linear create /dev/vda && mkdir -p /d && mount -t ext4 /dev/linear /d", 60)
         yield guest
         guest.sh("linear resume && umount /d", 60)

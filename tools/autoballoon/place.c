@@ -11,11 +11,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "util.h"
 
 /* Where a user's files go: a variable, or a directory below the user's home. */
 static bool user_dir(const char *variable, const char *fallback, char *path, size_t size)
@@ -123,20 +123,12 @@ static void make_socket_dirs(const struct config *config)
  */
 int place_open(const struct config *config)
 {
-	char path[PATH_MAX];
-	int err, fd;
+	int err = make_dir(config->run_dir);
 
-	err = make_dir(config->run_dir);
+	if (!err)
+		err = lock_directory(config->run_dir);
 	if (err)
 		return err;
-	snprintf(path, sizeof(path), "%s/lock", config->run_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		close(fd);
-		return -EADDRINUSE;
-	}
 	make_socket_dirs(config);
 	if (config->keep_dir[0])
 		make_dir(config->keep_dir);

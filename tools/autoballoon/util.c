@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -311,4 +313,28 @@ bool copy_string(char *dst, size_t size, const char *src)
 	memcpy(dst, src, len);
 	dst[len] = '\0';
 	return fits;
+}
+
+/**
+ * lock_directory - see that no other process works in a directory
+ * @directory: its path; it exists
+ *
+ * The lock is a file in it, and stays until the process ends.
+ *
+ * Return: 0, -EADDRINUSE if another process is there, or -errno.
+ */
+int lock_directory(const char *directory)
+{
+	char path[PATH_MAX + 8];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", directory);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		close(fd);
+		return -EADDRINUSE;
+	}
+	return 0;
 }

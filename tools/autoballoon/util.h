@@ -36,6 +36,7 @@ ssize_t read_text(const char *path, char *buf, size_t size);
 int text_field_u64(const char *text, const char *key, uint64_t *value);
 void clean_text(char *text);
 bool copy_string(char *dst, size_t size, const char *src);
+int lock_directory(const char *directory);
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {

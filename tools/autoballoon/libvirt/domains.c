@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -38,23 +37,6 @@ static struct domain domains[DOMAINS_MAX];
 static unsigned int nr;
 static int wake = -1;		/* the listeners have changed */
 static char directory[PATH_MAX];
-
-/* The lock stays until the process ends. */
-static int lock_directory(void)
-{
-	char path[PATH_MAX + 8];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/lock", directory);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		close(fd);
-		return -EADDRINUSE;
-	}
-	return 0;
-}
 
 /* One that was killed leaves sockets, also of domains that have ended since. */
 static void remove_sockets(void)
@@ -94,7 +76,7 @@ int domains_open(const char *path)
 	}
 	if (mkdir(path, 0750) && errno != EEXIST)
 		return -errno;
-	err = lock_directory();
+	err = lock_directory(directory);
 	if (err)
 		return err;
 	remove_sockets();
