@@ -76,9 +76,6 @@ static int vb_migrate(struct balloon_dev_info *info, struct page *newpage,
 	struct vb_request *req;
 	int err;
 
-	/* Not for the sake of the balloon itself, when it has units made whole. */
-	if (current == READ_ONCE(vb->size.inflating_task))
-		return -EBUSY;
 	if (!down_read_trylock(&vb->users))
 		return -EAGAIN;
 
@@ -103,6 +100,14 @@ static int vb_migrate(struct balloon_dev_info *info, struct page *newpage,
 	return 0;
 }
 
+/* Not for the sake of the balloon itself, when it has units made whole. */
+static bool vb_may_isolate(struct balloon_dev_info *info)
+{
+	struct virtio_balloon *vb = container_of(info, struct vb_pool, info)->vb;
+
+	return current != READ_ONCE(vb->size.inflating_task);
+}
+
 /**
  * vb_migrate_init() - let page migration move the pages of a pool
  * @info: of the pool
@@ -112,4 +117,5 @@ static int vb_migrate(struct balloon_dev_info *info, struct page *newpage,
 void vb_migrate_init(struct balloon_dev_info *info)
 {
 	info->migratepage = vb_migrate;
+	info->may_isolate = vb_may_isolate;
 }

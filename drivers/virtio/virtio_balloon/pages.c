@@ -12,7 +12,9 @@
  * request was acknowledged, so no page can be deflated before (virtio 1.2,
  * 5.5.6.1: MUST NOT).
  */
+#include <linux/compaction.h>
 #include <linux/gfp.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
@@ -55,10 +57,11 @@ static int richest_node(void)
 }
 
 /*
- * Has the kernel make a unit whole.  Compaction that fails defers itself, and a deferred
- * attempt costs little: asking on until it really tries again is cheaper than what the
- * host does not gain by pieces.  If it fails even so, there may be nothing to be made.
- * Page cache is not reclaimed for that in the background.
+ * Has the kernel make a unit whole.  Compaction that fails defers itself, and passes over
+ * pageblocks in which an earlier scan found nothing.  An attempt that it cuts short costs
+ * little: asking on, and now and then having all blocks looked at again, is cheaper than
+ * what the host does not gain by pieces.  If it fails even so, there may be nothing to be
+ * made.  Page cache is not reclaimed for that in the background.
  */
 static struct page *make_unit(struct virtio_balloon *vb, int nid)
 {
@@ -73,8 +76,11 @@ static struct page *make_unit(struct virtio_balloon *vb, int nid)
 		return NULL;
 	}
 	tries = vb_free_above_high() >= UNIT_ROOM ? UNIT_TRIES : 1;
-	for (i = 0; !page && i < tries; i++)
+	for (i = 0; !page && i < tries; i++) {
+		if (is_power_of_2(i))
+			reset_isolation_suitable(NODE_DATA(nid));
 		page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER);
+	}
 	vb->unit_backoff = page ? 0 : clamp(2 * vb->unit_backoff, UNIT_SKIP_MIN, UNIT_SKIP_MAX);
 	vb->unit_skip = vb->unit_backoff;
 	return page;
