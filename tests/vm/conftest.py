@@ -1,7 +1,9 @@
 """What guest tests share: kernels as parameters, guests booted once for several tests.
 
 Marks
-  kernels(*names)  the kernels a test runs on; overlay and upstream without it
+  kernels(*names, long=())  the kernels a test runs on; overlay and upstream without
+                   it.  On those in long it is a long test, and on upstream beside
+                   others, too, unless it must fail there.
   better           asserts what upstream cannot do: it must fail there
   series           of the short set, which runs on the overlay of each kernel series
   machine(**)      arguments of Guest; tests of equal machines share one guest
@@ -26,7 +28,8 @@ STANDARD_DEBUG = {"memory": 1024, "max_memory": 2048, "cmdline": "movablecore=51
 
 
 def pytest_configure(config):
-    for line in ("kernels(*names): the kernels a test runs on", "better: must fail upstream",
+    for line in ("kernels(*names, long=()): the kernels a test runs on",
+                 "better: must fail upstream",
                  "machine(**arguments): of Guest", "fresh: a guest of its own",
                  "series: of the short set for each kernel series"):
         config.addinivalue_line("markers", line)
@@ -37,15 +40,18 @@ def pytest_generate_tests(metafunc):
         return
     mark = metafunc.definition.get_closest_marker("kernels")
     names = mark.args if mark else ("overlay", "upstream")
+    marks = {name: pytest.mark.long for name in (mark.kwargs.get("long", ()) if mark else ())}
+    if names != ("upstream",):
+        marks["upstream"] = pytest.mark.long
     if metafunc.definition.get_closest_marker("series"):
         names = (*names, *(f"overlay-{series}" for series in paths.other_series()))
     if metafunc.definition.get_closest_marker("better"):
         names = dict.fromkeys((*names, "upstream"))
         # Anything else than a failed assertion is a fault of the test.
-        fails = pytest.mark.xfail(strict=True, raises=AssertionError,
-                                  reason="upstream does this too")
-        names = [pytest.param(n, marks=fails) if n == "upstream" else n for n in names]
-    metafunc.parametrize("kernel", names)
+        marks["upstream"] = pytest.mark.xfail(strict=True, raises=AssertionError,
+                                              reason="upstream does this too")
+    metafunc.parametrize("kernel", [pytest.param(name, marks=marks.get(name, ()))
+                                    for name in names])
 
 
 def _kernel(item):
@@ -80,7 +86,9 @@ def pytest_collection_modifyitems(config, items):
             group = _neighbours(item)
             item.add_marker(pytest.mark.xdist_group(group))
             groups.setdefault(group, []).append(item)
-    items[:] = [item for group in groups.values() for item in group]
+    # Debug kernels are slow: what they are begun with does not keep the others at the end.
+    items[:] = [item for group in sorted(groups.values(), key=lambda group:
+                                         _kernel(group[0]) != "debug") for item in group]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,9 +1,14 @@
 """What reporting and evacuation take is not missed by anybody."""
 
+import re
+
 import pytest
 
 from guest import MIB
+from test_hotplug import BLOCK, blocks, dimm_address
 
+PAGE = 4096
+UNIT = 2 * MIB
 FLUSH = "/proc/sys/vm/page_reporting_flush"
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 STALLS = ("allocstall_dma", "allocstall_dma32", "allocstall_normal", "allocstall_movable",
@@ -40,3 +45,43 @@ def test_contiguous_memory_comes_back(guest, hold):
     high = guest.charge()
     held.free()
     guest.wait_for(lambda: high - guest.charge() > 0.9 * 780 * MIB, 40, "memory comes back")
+
+
+TRACING = "/sys/kernel/tracing"
+ELEMENT = re.compile(r"page_reporting_element: pfn=0x([0-9a-f]+) nr_pages=(\d+)")
+
+
+@pytest.mark.kernels("overlay")
+@pytest.mark.fresh
+@pytest.mark.machine(memory=1024, max_memory=2048)
+def test_a_request_holds_an_eighth_of_each_zone(guest, hold):
+    """Two zones take turns by the memory block, so a request comes back to each often."""
+    dimm = guest.add_dimm(1024 * MIB)
+    first = dimm_address(guest, dimm)
+    parts = blocks(guest, first, 1024 * MIB)
+    guest.wait_for(lambda: all(guest.exists(part) for part in parts), 30, "the guest sees it")
+    for number, part in enumerate(parts):
+        guest.write(f"{part}/state", "online_movable" if number % 2 else "online_kernel")
+    zones = {guest.read(f"{part}/valid_zones").split()[0] for part in parts}
+    assert len(zones) == 2, zones
+
+    guest.sh(f"cd {TRACING}; echo 8192 >buffer_size_kb; cd events/page_reporting; "
+             "echo 1 >page_reporting_element/enable; echo 1 >page_reporting_request/enable")
+    hold(guest.meminfo()["MemFree"] // MIB - 100).free()
+    guest.wait_for(lambda: sum(d.length for d in guest.discards()) > 1200 * MIB, 40,
+                   "most of it is reported")
+    both, most = 0, [0, 0]
+    held = [0, 0]  # by one request, of the zones of even and of odd blocks
+    for line in guest.sh(f"cat {TRACING}/trace", 60).splitlines():
+        element = ELEMENT.search(line)
+        if element:
+            start = int(element[1], 16) * PAGE
+            for at in range(start, start + int(element[2]) * PAGE, UNIT):
+                if at >= first:
+                    held[(at - first) // BLOCK % 2] += UNIT
+        elif "page_reporting_request:" in line:
+            both += min(held) > 0
+            most = [max(pair) for pair in zip(most, held)]
+            held = [0, 0]
+    print(f"{both} requests of both zones, most {[size // MIB for size in most]} MiB")
+    assert both > 0 and max(most) <= 512 * MIB // 8, (both, most)

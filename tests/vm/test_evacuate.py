@@ -12,6 +12,7 @@ EVACUATE = "/proc/sys/vm/page_reporting_evacuate"
 FLUSH = "/proc/sys/vm/page_reporting_flush"
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 OURS = pytest.mark.kernels("overlay", "debug")
+OURS_LONG = pytest.mark.kernels("overlay", "debug", long=["debug"])
 RELEASE = pytest.mark.kernels("overlay")  # the debug kernel has enough to do with the others
 
 
@@ -84,7 +85,7 @@ def test_off_means_none(guest, setting):
     end(job)
 
 
-@OURS
+@OURS_LONG
 def test_flush_can_evacuate_first(guest, setting):
     setting(EVACUATE, 0)
     job = start(guest, "fragment --mib 400", "fragmented")
@@ -109,7 +110,7 @@ def test_evacuation_into_what_was_reported(guest, setting):
     end(job)
 
 
-@OURS
+@OURS_LONG
 @pytest.mark.parametrize("how, moves", [("none", True), ("lock", False), ("pin", False)])
 def test_what_must_stay_stays(guest, how, moves):
     """A page of each piece is locked or pinned: neither it nor anything around it is hurt."""

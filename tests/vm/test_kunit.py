@@ -49,6 +49,7 @@ def test_kunit(guest, record_case, allow_dmesg):
         assert any(suite.startswith(start) for suite in suites), suites
 
 
+@pytest.mark.long
 @pytest.mark.kernels("debug")
 @pytest.mark.machine(memory=1024, balloon=None,
                      cmdline="kunit.enable=1 kunit.filter_glob=virtio_balloon_device page_poison=1")

@@ -58,7 +58,7 @@ def assert_sound(guest, unit, start=0, block="pc.ram"):
         assert discard.offset % unit == 0
 
 
-@pytest.mark.kernels("overlay", "debug", "upstream")
+@pytest.mark.kernels("overlay", "debug", "upstream", long=["debug"])
 @pytest.mark.fresh
 def test_memory_comes_back(guest, hold):
     guest.quiet()
