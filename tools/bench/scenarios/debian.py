@@ -102,7 +102,8 @@ class Real(Scenario):
                 "series": self._series(looks, fixed),
             }
             measures.update(self.measure(looks, above, job.output))
-            measures.update(self._evacuation(before, self._counters(guest)))
+            measures.update(self._evacuation(before, self._counters(guest),
+                                             looks[-1].time - looks[0].time))
             return measures
 
     @staticmethod
@@ -121,7 +122,7 @@ class Real(Scenario):
                 (line.split(":") for line in output.splitlines())}
 
     @staticmethod
-    def _evacuation(before, after):
+    def _evacuation(before, after, seconds):
         if "evacuated" not in after:
             return {}
         grown = {name: after[name] - before[name] for name in after}
@@ -129,7 +130,8 @@ class Real(Scenario):
         gained = grown["evacuated"] * 2  # MiB; that of a unit
         return {"tried": tried, "moved": grown["evacuate_moved_pages"],
                 "whole": 100 * grown["evacuated"] / tried if tried else 100,
-                "effort": grown["evacuate_moved_pages"] / gained if gained else 0}
+                "effort": grown["evacuate_moved_pages"] / gained if gained else 0,
+                "cpu": grown["evacuate_cpu_us"] / 1e4 / seconds}
 
 
 def end_of(looks, phase):
@@ -143,6 +145,7 @@ EVACUATION = (
     Row("whole", "of them became whole", "%", AtLeast(80), ours=True),
     Row("moved", "pages moved", "", ours=True),
     Row("effort", "pages moved for each MiB made whole", "", AtMost(200), ours=True),
+    Row("cpu", "evacuation's CPU time, of one CPU's", "%", AtMost(1), ours=True),
 )
 ALWAYS = (
     Row("boot", "seconds to boot", "s"),

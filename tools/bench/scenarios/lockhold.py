@@ -14,6 +14,7 @@ from workload import BOOT_REPORTED, ICOUNT
 
 FILL = 600  # MiB
 TRACING = instructions.TRACING
+ORDER = "/sys/module/page_reporting/parameters/page_reporting_order"
 
 # Interrupts going off and on in kernel workers, and which pass it was in.
 BEGIN = instructions.BEGIN + f"""
@@ -70,6 +71,8 @@ class LockHold(Scenario):
         Row("hold_4", "with 4 GiB", "k"),
         Row("hold_16", "with 16 GiB", "k", Ratio(0.2)),
         Row("growth", "16 GiB / 1 GiB", "", AtMost(1.05)),
+        Row("hold_order0", "with 1 GiB, order 0", "k", Ratio(0.2)),
+        Row("orders", "order 0 / order 9", "", AtMost(2)),
     )
 
     def prepare(self):
@@ -80,15 +83,19 @@ class LockHold(Scenario):
 
     def run(self, setup, quick):
         found = {gib: self._longest(setup, gib) for gib in (1, 4, 16)}
+        pages = self._longest(setup, 1, order=0)
         measures = {f"hold_{gib}": max(held.values()) / 1e3 for gib, held in found.items()}
+        order0 = max(pages.values()) / 1e3
         return {**measures, "growth": measures["hold_16"] / measures["hold_1"],
-                "functions": found,
+                "hold_order0": order0, "orders": order0 / measures["hold_1"],
+                "functions": {**found, "order 0": pages},
                 "series": {"longest": [(gib, measures[f"hold_{gib}"]) for gib in found]}}
 
-    def _longest(self, setup: Setup, gib):
+    def _longest(self, setup: Setup, gib, order=9):
         image = os.path.join(paths.kernel_dir(f"{setup.kernel}-irqsoff"), "bzImage")
         with Guest(image, name=self.guest_name(setup), memory=1024 * gib, smp=1,
                    icount=ICOUNT) as guest:
+            guest.write(ORDER, order)
             guest.spawn(f"sleep {BOOT_REPORTED * 4}").check(120)
             output = guest.spawn(f"""
                 hold --mib {FILL} >/tmp/hold & hold=$!
