@@ -785,15 +785,16 @@ static uint64_t release_size(unsigned int i)
 	return set ? min_u64(size, set) : size;
 }
 
-/* Nothing is given that was not taken, nor against what anybody said. */
+/*
+ * Nothing is given that was not taken, nor against what anybody said: a size of
+ * somebody else has ended the debt.
+ */
 static bool may_release(unsigned int i)
 {
-	const struct policy_verdict *v = &engine.result.verdict[i];
 	const struct policy_memory *m = &engine.memory[i];
 	const struct policy_guest *g = &engine.guests[i];
 
-	return g->present && g->absent == WHY_NONE && g->has_device && g->enabled &&
-	       !g->outside && m->target && v->why != WHY_FOREIGN &&
+	return g->present && g->absent == WHY_NONE && g->has_device && g->enabled && m->target &&
 	       release_size(i) > m->target + POLICY_TOLERANCE;
 }
 
