@@ -32,6 +32,7 @@ def printed(path, *arguments):
     ("[policy]\nhold = soon\n", 2, "hold"),
     ("[policy]\nhold = 1ms\n", 2, "out of range"),
     ("[policy]\nhodl = 5s\n", 2, "no such option"),
+    ("[policy]\nchanges-per-minute = 61\n", 2, "out of range"),
     ("[polcy]\nhold = 5s\n", 1, "no such section"),
     ("[guest]\nmin = 1G\n", 1, "needs a pattern"),
     ("[guest ]\nmin = 1G\n", 1, "needs a pattern"),
@@ -93,11 +94,13 @@ def test_lines_stand_for_themselves(tmp_path):
     path = tmp_path / "a.conf"
     directories = ":".join(f"/var/lib/somewhere/rather/long/{i}" for i in range(40))
     path.write_text("[policy]\nhold = 5s # a comment\n  stuck-after = 6s ; another\n"
+                    "changes-per-minute = 60\n"
                     f"[daemon]\n\tsocket-directories = {directories}\n"
                     "socket-pattern = a#b;*.qmp\n"
                     "[guest web[0-9]]\nmin = 1G\n")
     values = printed(path)
     assert values["[policy]", "hold"] == "5s" and values["[policy]", "stuck-after"] == "6s"
+    assert values["[policy]", "changes-per-minute"] == "60"
     assert values["[daemon]", "socket-directories"] == directories
     assert values["[daemon]", "socket-pattern"] == "a#b;*.qmp"
     assert values["[guest web[0-9]]", "min"] == str(1 << 30)

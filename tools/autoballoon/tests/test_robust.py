@@ -298,6 +298,7 @@ def own_cgroup():
 def test_membership_is_read_and_not_searched_for(tmp_path, fleet):
     place = own_cgroup()
     other = os.path.join(place, f"autoballoon-test-{os.getpid()}")
+    first = other
     try:
         os.mkdir(other)
     except OSError:
@@ -308,8 +309,23 @@ def test_membership_is_read_and_not_searched_for(tmp_path, fleet):
             with Daemon(tmp_path, {"pressure": {"cgroup": directory}}) as daemon:
                 daemon.wait(lambda: daemon.guest("web") and daemon.guest("web")["connected"])
                 daemon.wait(lambda: (daemon.guest("web")["why"] == "outside-cgroup") == outside)
+        # Deeper than a search would go.
+        deep = fleet.add("deep", own_process=True)
+        for _ in range(6):
+            other = os.path.join(other, "d")
+            os.mkdir(other)
+        with open(os.path.join(other, "cgroup.procs"), "w") as f:
+            f.write(str(deep.process.pid))
+        with Daemon(tmp_path, {"pressure": {"cgroup": first}}) as daemon:
+            daemon.wait(lambda: all(daemon.guest(n) and daemon.guest(n)["connected"]
+                                    for n in ("deep", "web")))
+            daemon.wait(lambda: daemon.guest("web")["why"] == "outside-cgroup")
+            assert daemon.guest("deep")["why"] != "outside-cgroup"
+        deep.end()
     finally:
-        os.rmdir(other)
+        while other != place:
+            os.rmdir(other)
+            other = os.path.dirname(other)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
