@@ -123,17 +123,20 @@ static unsigned int find_room(void)
 static void add_guest(const struct transport *transport, const char *path, bool found)
 {
 	unsigned int i = find_room();
+	char shown[256];
 	struct slot *slot;
 
 	if (strlen(path) >= GUEST_PATH_MAX) {
-		log_warn("event=ignored socket=\"%.200s...\" reason=\"path too long\"", path);
+		log_warn("event=ignored socket=%s... reason=\"path too long\"",
+			 plain_path(path, shown, sizeof(shown)));
 		return;
 	}
 	if (i == UINT_MAX) {
 		engine.unmanaged++;
 		if (!engine.crowded)
-			log_warn("event=ignored socket=\"%s\" reason=\"more than %d guests; the "
-				 "others are counted only\"", path, POLICY_MAX_GUESTS);
+			log_warn("event=ignored socket=%s reason=\"more than %d guests; the "
+				 "others are counted only\"",
+				 plain_path(path, shown, sizeof(shown)), POLICY_MAX_GUESTS);
 		engine.crowded = true;
 		return;
 	}

@@ -59,7 +59,8 @@ def test_reserve_makes_room(tmp_path, fleet, kind):
 def test_reserve_takes_from_guests(tmp_path, fleet):
     """What is missing is asked for, though there is no pressure."""
     qemu = fleet.add("web")
-    with Daemon(tmp_path, {"pressure": {"available-low": "0", "available-medium": "0",
+    with Daemon(tmp_path, {"policy": {"goal-low": "0", "goal-medium": "0", "goal-critical": "0"},
+                           "pressure": {"available-low": "0", "available-medium": "0",
                                         "available-critical": "0"}}) as daemon:
         daemon.wait_ready("web")
         available = daemon.ask("status")["host"]["headroom"]

@@ -263,6 +263,30 @@ def test_doctor(tmp_path, fleet):
         assert "reporting-not-offered" in daemon.ctl("doctor", check=False).stdout
 
 
+def test_a_target_that_is_refused_is_told(tmp_path, fleet):
+    """Once in the log, with QEMU's words, and by the doctor for as long as it lasts."""
+    qemu = fleet.add("web")
+    words, sent = "_nobody_ has_ not_[m", '"nobody" has\\ not\x1b[m'
+
+    def refuse(command, data):
+        if command != "balloon":
+            return data
+        error = {"id": json.loads(data)["id"], "error": {"class": "GenericError", "desc": sent}}
+        return json.dumps(error).encode() + b"\r\n"
+    qemu.mangle = refuse
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        for count in 1, 2:
+            daemon.ctl("inject", "low")
+            qemu.wait(lambda n=count: qemu.commands.get("balloon", 0) >= n)
+        daemon.wait(lambda: "target-refused" in daemon.findings("web"))
+        assert daemon.findings("web")["target-refused"]["detail"] == words
+        assert [e["reason"] for e in daemon.events("target-refused")] == [f'"{words}"']
+        qemu.mangle = None
+        daemon.ctl("inject", "low")
+        daemon.wait(lambda: "target-refused" not in daemon.findings("web"))
+
+
 def test_pinned_and_moving_guests_are_left_alone(tmp_path, fleet):
     pinned, moving = fleet.add("pinned"), fleet.add("moving")
     pinned.devices.append("vfio-pci")

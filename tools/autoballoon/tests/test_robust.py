@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -116,6 +117,22 @@ def test_directories_by_pattern(tmp_path, fleet):
         daemon.wait(lambda: not (daemon.guest("one") or {"connected": False})["connected"])
 
 
+def test_more_changes_than_are_told(tmp_path, fleet):
+    """The kernel drops what its queue does not hold: all directories are read again."""
+    with open("/proc/sys/fs/inotify/max_queued_events") as f:
+        room = int(f.read())
+    place = tmp_path / "guests"
+    with Daemon(tmp_path) as daemon:
+        daemon.wait(lambda: daemon.events("watching"))
+        daemon.process.send_signal(signal.SIGSTOP)
+        for _ in range(room // 2 + 1):
+            os.close(os.open(place / "x", os.O_CREAT))
+            os.unlink(place / "x")
+        fleet.add("web")
+        daemon.process.send_signal(signal.SIGCONT)
+        daemon.wait_ready("web")
+
+
 def test_links_are_not_followed(tmp_path, fleet):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -176,8 +193,11 @@ def test_names_forge_nothing(tmp_path, fleet):
         return data.replace(b"/machine/peripheral", b"/machine\\n/peripheral")
 
     evil.mangle = mangle
-    with Daemon(tmp_path) as daemon:
+    (tmp_path / "vm" / EVIL).mkdir(parents=True)
+    with Daemon(tmp_path, {"daemon": {
+            "socket-directories": f"{tmp_path}/guests:{tmp_path}/vm/*"}}) as daemon:
         daemon.wait(lambda: daemon.events("connected"))
+        daemon.wait(lambda: len(daemon.events("watching")) == 2)
         daemon.wait(lambda: silent.sessions)
         for command in "status", "doctor", "metrics", "plan":
             text = daemon.ctl(command, check=False).stdout
