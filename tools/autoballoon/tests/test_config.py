@@ -128,6 +128,28 @@ def test_parts_and_command_line(tmp_path):
     assert f"{parts}/30-bad.conf:3: " in check(path).stderr
 
 
+def test_limits_are_those_of_the_manual(tmp_path):
+    """The longest that is taken, and one more."""
+    path = tmp_path / "a.conf"
+
+    def takes(text, *arguments):
+        path.write_text(text)
+        return check(path, *arguments).returncode == 0
+    long = ("/" + "x" * 199) * 20
+    for length, good in (255, True), (256, False):
+        assert takes(f"[daemon]\nmetrics-file = {long[:length]}\n") == good
+        assert takes(f"[guest {long[:length]}]\nband = 1\n") == good
+    for option in "socket-directories", "firecracker-sockets":
+        for length, good in (4095, True), (4096, False):
+            text = (long[:200] + ":") * 20 + long[:length - 20 * 201]
+            assert len(text) == length and takes(f"[daemon]\n{option} = {text}\n") == good
+    for count, good in (1024, True), (1025, False):
+        assert takes("".join(f"[guest vm{i}]\n" for i in range(count))) == good
+    for count, status in (64, 0), (65, 64):
+        options = [f"--vm=name=vm{i}" for i in range(count)]
+        assert check("/dev/null", *options).returncode == status
+
+
 @pytest.mark.parametrize("option", ["web", "name=", "automatic=on", "name=web,min",
                                     "name=web,socket=relative", "name=web,color=red"])
 def test_bad_vm_options(option):

@@ -133,6 +133,16 @@ def test_more_changes_than_are_told(tmp_path, fleet):
         daemon.wait_ready("web")
 
 
+def test_more_directories_than_are_watched(tmp_path):
+    """Those that match a pattern and do not fit are told of once."""
+    for i in range(1090):
+        (tmp_path / "vm" / str(i)).mkdir(parents=True)
+    with Daemon(tmp_path, {"daemon": {"socket-directories": f"{tmp_path}/vm/*"}}) as daemon:
+        daemon.wait(lambda: daemon.ask("status")["uptime_ms"] > 3000)
+        assert len(daemon.events("watching")) == 1088
+        assert len(daemon.events("not-watched")) == 1
+
+
 def test_links_are_not_followed(tmp_path, fleet):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -194,8 +204,13 @@ def test_names_forge_nothing(tmp_path, fleet):
 
     evil.mangle = mangle
     (tmp_path / "vm" / EVIL).mkdir(parents=True)
-    with Daemon(tmp_path, {"daemon": {
-            "socket-directories": f"{tmp_path}/guests:{tmp_path}/vm/*"}}) as daemon:
+    daemon = Daemon(tmp_path, {"daemon": {
+        "socket-directories": f"{tmp_path}/guests:{tmp_path}/vm/*"}})
+    plain, daemon.config = daemon.config, str(tmp_path / "a\x1b\nevent=forged guest=db")
+    os.rename(plain, daemon.config)
+    with daemon:
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait(lambda: daemon.events("reloaded"))
         daemon.wait(lambda: daemon.events("connected"))
         daemon.wait(lambda: len(daemon.events("watching")) == 2)
         daemon.wait(lambda: silent.sessions)
@@ -208,7 +223,8 @@ def test_names_forge_nothing(tmp_path, fleet):
         daemon.wait(lambda: daemon.events("disconnected") or daemon.events("gone"))
         log = daemon.log()
         assert "\x1b" not in log
-        assert not [line for line in log.splitlines() if line.startswith("event=take")]
+        assert not [line for line in log.splitlines()
+                    if line.startswith(("event=take", "event=forged"))]
         assert not daemon.events("take")
 
 
@@ -323,6 +339,7 @@ def test_membership_is_read_and_not_searched_for(tmp_path, fleet):
         os.mkdir(other)
     except OSError:
         pytest.skip("cgroups cannot be made here")
+    deep = fleet.add("deep", own_process=True)
     try:
         fleet.add("web")
         for directory, outside in (place, False), (other, True):
@@ -330,7 +347,6 @@ def test_membership_is_read_and_not_searched_for(tmp_path, fleet):
                 daemon.wait(lambda: daemon.guest("web") and daemon.guest("web")["connected"])
                 daemon.wait(lambda: (daemon.guest("web")["why"] == "outside-cgroup") == outside)
         # Deeper than a search would go.
-        deep = fleet.add("deep", own_process=True)
         for _ in range(6):
             other = os.path.join(other, "d")
             os.mkdir(other)
@@ -341,8 +357,8 @@ def test_membership_is_read_and_not_searched_for(tmp_path, fleet):
                                     for n in ("deep", "web")))
             daemon.wait(lambda: daemon.guest("web")["why"] == "outside-cgroup")
             assert daemon.guest("deep")["why"] != "outside-cgroup"
-        deep.end()
     finally:
+        deep.end()
         while other != place:
             os.rmdir(other)
             other = os.path.dirname(other)
