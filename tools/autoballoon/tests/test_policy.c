@@ -841,10 +841,16 @@ static void test_gives_by_band_and_shares(void **state)
 	assert_in_range(got[1], 9 * MIB, 11 * MIB);
 	assert_in_range(got[2], 29 * MIB, 31 * MIB);
 	/* What was given and is not used yet is not given a second time. */
-	pass(config.give_interval_ms);
-	step();
 	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++)
+		guests[i].charged = guests[i].actual + config.overhead_bytes;
+	pass(config.give_interval_ms);
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++)
+		guests[i].stats.free = got[i];
+	step();
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
+		assert_int_equal(result.action[i].kind, POLICY_NOTHING);
 		assert_int_equal(memory[i].promised, got[i]);
+	}
 	/* In need, all get what they need, and the high band what else there is. */
 	pass(1000);
 	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
@@ -877,6 +883,62 @@ static void test_smaller_steps(void **state)
 		sign(LEVEL_CRITICAL);
 		step();
 		assert_int_equal(memory[0].debt / MIB, GIB / 5 / MIB);
+	}
+}
+
+/* Page cache is taken up to the low floor, what is free a quarter beyond it. */
+static void test_cache_only_up_to_the_floor(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		setup(state);
+		add_guest();
+		guests[0].stats.free = 20 * MIB;
+		guests[0].stats.available = 700 * MIB;
+		guests[0].stats.caches = 680 * MIB;
+		host.headroom_low = 400 * MIB;
+		host.headroom = round ? 350 * MIB : 420 * MIB;
+		sign(LEVEL_MEDIUM);
+		step();
+		/* 50 MiB are gained once the 20 that are free are gone, which the host pays for. */
+		assert_in_range(memory[0].debt, round ? 49 * MIB : 0, round ? 51 * MIB : 0);
+	}
+}
+
+/* The way to the cache leads over free memory that brings nothing, and is gone in one step. */
+static void test_free_memory_comes_on_top(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->reporting = true;
+	g->pulse = PULSE_NO;
+	g->charged = 348 * MIB;
+	g->stats.available = 900 * MIB;
+	g->stats.caches = 200 * MIB;
+	host.headroom_low = GIB;
+	host.headroom = 960 * MIB;
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_in_range(memory[0].debt, 700 * MIB, 800 * MIB);
+}
+
+/* The reserve is a sixteenth of a small guest; right-sizing keeps 5 %, 8 MiB at least. */
+static void test_margins(void **state)
+{
+	static const struct {
+		uint64_t need, margin;
+	} who[] = { { 400 * MIB, 20 * MIB }, { 100 * MIB, 8 * MIB } };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
+		setup(state);
+		add_guest()->rightsize = true;
+		guests[0].ram = guests[0].actual = guests[0].max = 512 * MIB;
+		guests[0].stats.total = 500 * MIB;
+		guests[0].stats.free = guests[0].stats.available = 512 * MIB - who[i].need;
+		guests[0].stats.caches = 0;
+		step();
+		assert_int_equal(result.verdict[0].reserve, 32 * MIB);
+		assert_int_equal(result.verdict[0].margin, who[i].margin);
 	}
 }
 
@@ -1688,6 +1750,9 @@ int main(void)
 		cmocka_unit_test_setup(test_low_leaves_budget, setup),
 		cmocka_unit_test_setup(test_gives_by_band_and_shares, setup),
 		cmocka_unit_test_setup(test_smaller_steps, setup),
+		cmocka_unit_test_setup(test_cache_only_up_to_the_floor, setup),
+		cmocka_unit_test_setup(test_free_memory_comes_on_top, setup),
+		cmocka_unit_test_setup(test_margins, setup),
 		cmocka_unit_test_setup(test_need_is_taken_from_others, setup),
 		cmocka_unit_test_setup(test_give_waits_for_take, setup),
 		cmocka_unit_test_setup(test_give_keeps_headroom, setup),

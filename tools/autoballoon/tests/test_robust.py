@@ -54,6 +54,8 @@ def test_more_guests_than_there_is_room_for(tmp_path, fleet, speed):
         assert f"guests_without_room {more}\n" in text and text.endswith("# EOF\n")
         assert text.count("guest_free_bytes{") == most
         assert len(daemon.events("ignored")) == 1
+        # 128 are asked in a second.
+        daemon.wait(lambda: {q.interval for q in qemus if q.sessions} == {most // 128}, 30)
         cpu, start, worst = daemon.cpu_seconds(), time.monotonic(), 0
         while time.monotonic() - start < 5:
             worst = max(worst, ask(daemon.control, b'{"command":"none"}\n')[1])
