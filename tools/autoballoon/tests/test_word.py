@@ -4,8 +4,10 @@ A row for each word, a column for each event; a fleet has a guest for every word
 one daemon tells a whole column.
 """
 
+import json
 import os
 import signal
+import socket
 
 import pytest
 
@@ -163,6 +165,21 @@ def test_the_kill_switch_holds(tmp_path, fleet, event):
         daemon.wait_ready("web")
         daemon.ctl("inject", "critical")
         qemus["web"].wait_target(GIB - 128 * MIB)
+
+
+def test_a_word_is_in_the_file_before_the_answer(tmp_path, fleet):
+    """A crash after the answer must not undo it: looked at once, as often as it takes to see."""
+    fleet.add("web")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web")
+        for size in range(900, 1000):
+            order = {"command": "hold", "guest": "web", "size": size * MIB}
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(daemon.control)
+                s.sendall(json.dumps(order).encode() + b"\n")
+                answer = s.recv(4096)
+                state = (tmp_path / "state").read_bytes()
+            assert b'"ok":true' in answer and b" hold=%d " % (size * MIB) in state
 
 
 def test_words_outlive_a_reboot(tmp_path, fleet):
