@@ -195,6 +195,18 @@ def test_domains_are_balanced(helper, domains, run):
     take()
     daemon.wait(lambda: sizes() == [200 * MIB, 230 * MIB, RAM], 60, "the same sizes")
 
+    # One that hangs holds up itself alone.
+    pid = daemon.guest("vm2")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        daemon.wait(lambda: daemon.guest("vm2")["why"] == "stale-stats", 60, "a domain that hangs")
+        before = {name: daemon.guest(name)["stats_age_ms"] for name in ("vm0", "vm1")}
+        assert max(before.values()) < 15000, before
+        assert all(daemon.guest(name)["why"] == "none" for name in before)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    daemon.wait(lambda: daemon.guest("vm2")["why"] == "none", 90, "the domain again")
+
     # A domain that ends is gone.
     libvirt.virsh("destroy", "vm2")
     daemon.wait(lambda: daemon.guest("vm2") is None, 20, "end of a domain")

@@ -1,5 +1,6 @@
 """The daemon's own tests: unit tests, fake QEMUs, sanitizers, fuzzing, static checks."""
 
+import glob
 import os
 import re
 import shutil
@@ -82,6 +83,19 @@ def test_install(tmp_path):
                               capture_output=True, env={**os.environ, "SYSTEMD_LOG_LEVEL": "warning"})
         ours = [line for line in done.stderr.splitlines() if "autoballoond.service" in line]
         assert not ours, ours[0]
+
+
+def test_promises_have_their_tests():
+    """Each test that the page names exists, in a list of what runs where it is C."""
+    known = set()
+    for place in os.path.join(TOOL, "tests"), os.path.dirname(__file__):
+        for path in glob.glob(os.path.join(place, "test_*")):
+            with open(path) as f:
+                known |= set(re.findall(r"^def (test_\w+)|unit_test\w*\((test_\w+)", f.read(), re.M))
+    known = {name for pair in known for name in pair}
+    with open(os.path.join(paths.TOP, "docs", "host-promises.md")) as f:
+        named = set(re.findall(r"`(test_\w+)`", f.read()))
+    assert len(named) > 50 and not named - known, named - known
 
 
 @pytest.fixture

@@ -185,10 +185,12 @@ int discover_open(const struct config *config, discover_fn fn)
 
 static void start_watch(struct watch *watch)
 {
+	char shown[CONFIG_TEXT_MAX];
+
 	watch->wd = inotify_add_watch(source.fd, watch->dir, MASK);
 	if (watch->wd < 0)
 		return;
-	log_info("event=watching directory=%s", watch->dir);
+	log_info("event=watching directory=%s", plain_path(watch->dir, shown, sizeof(shown)));
 	scan(watch);
 }
 
@@ -202,6 +204,7 @@ static bool is_forbidden(const char *dir)
 
 static void add_directory(const struct place *place, const char *dir, bool matched)
 {
+	char shown[CONFIG_TEXT_MAX];
 	struct watch *watch;
 
 	for (watch = watches; watch < watches + nr_watches; watch++)
@@ -211,7 +214,8 @@ static void add_directory(const struct place *place, const char *dir, bool match
 		return;
 	if (nr_watches == WATCHES_MAX || strlen(dir) >= sizeof(watch->dir)) {
 		if (!too_many)
-			log_warn("event=not-watched directory=%s reason=\"%s\"", dir,
+			log_warn("event=not-watched directory=%s reason=\"%s\"",
+				 plain_path(dir, shown, sizeof(shown)),
 				 nr_watches == WATCHES_MAX ? "too many directories" :
 							     "path too long");
 		too_many = true;

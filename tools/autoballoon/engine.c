@@ -123,17 +123,20 @@ static unsigned int find_room(void)
 static void add_guest(const struct transport *transport, const char *path, bool found)
 {
 	unsigned int i = find_room();
+	char shown[256];
 	struct slot *slot;
 
 	if (strlen(path) >= GUEST_PATH_MAX) {
-		log_warn("event=ignored socket=\"%.200s...\" reason=\"path too long\"", path);
+		log_warn("event=ignored socket=%s... reason=\"path too long\"",
+			 plain_path(path, shown, sizeof(shown)));
 		return;
 	}
 	if (i == UINT_MAX) {
 		engine.unmanaged++;
 		if (!engine.crowded)
-			log_warn("event=ignored socket=\"%s\" reason=\"more than %d guests; the "
-				 "others are counted only\"", path, POLICY_MAX_GUESTS);
+			log_warn("event=ignored socket=%s reason=\"more than %d guests; the "
+				 "others are counted only\"",
+				 plain_path(path, shown, sizeof(shown)), POLICY_MAX_GUESTS);
 		engine.crowded = true;
 		return;
 	}
@@ -785,15 +788,16 @@ static uint64_t release_size(unsigned int i)
 	return set ? min_u64(size, set) : size;
 }
 
-/* Nothing is given that was not taken, nor against what anybody said. */
+/*
+ * Nothing is given that was not taken, nor against what anybody said: a size of
+ * somebody else has ended the debt.
+ */
 static bool may_release(unsigned int i)
 {
-	const struct policy_verdict *v = &engine.result.verdict[i];
 	const struct policy_memory *m = &engine.memory[i];
 	const struct policy_guest *g = &engine.guests[i];
 
-	return g->present && g->absent == WHY_NONE && g->has_device && g->enabled &&
-	       !g->outside && m->target && v->why != WHY_FOREIGN &&
+	return g->present && g->absent == WHY_NONE && g->has_device && g->enabled && m->target &&
 	       release_size(i) > m->target + POLICY_TOLERANCE;
 }
 

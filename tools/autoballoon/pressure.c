@@ -32,7 +32,7 @@ static struct source sources[NR_LEVELS] = {
 	{ .fd = -1 }, { .fd = -1 }, { .fd = -1 }, { .fd = -1 },
 };
 static struct token_bucket buckets[NR_LEVELS];
-static char problem[160];
+static char problems[NR_LEVELS][160];	/* why a trigger is not in place, "": it is */
 
 /**
  * token_take - let some of many events through
@@ -166,8 +166,10 @@ static void arm_psi(enum level level)
 {
 	const struct psi_trigger *psi = &cfg->psi[level];
 	uint64_t window_ms = psi->window_ms;
+	char *problem = problems[level];
 	int fd, err;
 
+	problem[0] = '\0';
 	if (!psi->on)
 		return;
 	fd = open_psi(psi, window_ms);
@@ -176,19 +178,18 @@ static void arm_psi(enum level level)
 		fd = open_psi(psi, window_ms);
 	}
 	if (fd < 0) {
-		snprintf(problem, sizeof(problem), "PSI trigger for %s: %s", level_name(level),
+		snprintf(problem, sizeof(problems[0]), "PSI trigger for %s: %s", level_name(level),
 			 strerror(-fd));
 		return;
 	}
 	sources[level].ready = psi_ready;
 	err = loop_add(&sources[level], fd, EPOLLPRI);
 	if (err) {
-		snprintf(problem, sizeof(problem), "PSI trigger for %s: %s", level_name(level),
+		snprintf(problem, sizeof(problems[0]), "PSI trigger for %s: %s", level_name(level),
 			 strerror(-err));
 		close(fd);
 		return;
 	}
-	problem[0] = '\0';
 	log_info("event=trigger-armed level=%s kind=%s stall_ms=%" PRIu64 " window_ms=%" PRIu64
 		 " cgroup=%s", level_name(level), psi->full ? "full" : "some",
 		 psi->stall_ms * window_ms / psi->window_ms, window_ms,
@@ -209,11 +210,11 @@ static void arm_vmpressure(enum level level)
 		control = open(path, O_WRONLY | O_CLOEXEC);
 	n = snprintf(text, sizeof(text), "%d %d %s", event, file, level_name(level));
 	if (control < 0 || write(control, text, (size_t)n) != n) {
-		snprintf(problem, sizeof(problem), "%.100s: %s", path, strerror(errno));
+		snprintf(problems[level], sizeof(problems[0]), "%.100s: %s", path, strerror(errno));
 		if (event >= 0)
 			close(event);
 	} else {
-		problem[0] = '\0';
+		problems[level][0] = '\0';
 		sources[level].ready = vmpressure_ready;
 		if (loop_add(&sources[level], event, EPOLLIN))
 			close(event);
@@ -238,7 +239,7 @@ int pressure_open(const struct config *config, pressure_fn fn)
 	cfg = config;
 	tell = fn;
 	pressure_tick();
-	return problem[0] ? -ENOENT : 0;
+	return pressure_problem() ? -ENOENT : 0;
 }
 
 /**
@@ -438,13 +439,18 @@ bool pressure_armed(enum level level)
 }
 
 /**
- * pressure_problem - why a trigger is not in place
+ * pressure_problem - why a trigger is not in place, of the lowest level that has none
  *
  * Return: a text, or NULL.
  */
 const char *pressure_problem(void)
 {
-	return problem[0] ? problem : NULL;
+	int level;
+
+	for (level = LEVEL_LOW; level < NR_LEVELS; level++)
+		if (problems[level][0])
+			return problems[level];
+	return NULL;
 }
 
 /**
@@ -454,6 +460,8 @@ void pressure_close(void)
 {
 	int level;
 
-	for (level = LEVEL_LOW; level < NR_LEVELS; level++)
+	for (level = LEVEL_LOW; level < NR_LEVELS; level++) {
 		disarm(&sources[level]);
+		problems[level][0] = '\0';
+	}
 }

@@ -60,6 +60,11 @@ static void doctor_host(struct textbuf *tb)
 	} else if (!armed) {
 		f.text = pressure_problem() ? pressure_problem() : "No trigger is armed.";
 		report_finding(tb, "", &f);
+	} else if (pressure_problem()) {
+		f = make(SEVERITY_PROBLEM, "trigger-missing", "Not every trigger is armed: the "
+			 "kernel does not wake the daemon for that level.");
+		snprintf(f.detail, sizeof(f.detail), "%s", pressure_problem());
+		report_finding(tb, "", &f);
 	}
 	if (engine.sample.some_us == UNSET && engine.config.source == SOURCE_PSI) {
 		f = make(SEVERITY_PROBLEM, "psi-unreadable", "The PSI file cannot be "

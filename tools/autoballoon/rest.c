@@ -82,7 +82,7 @@ static int on_answer(void *data, const struct http *answer)
 		guest->errors += command->failed == NULL;
 		snprintf(guest->error, sizeof(guest->error), "%u %.100s", answer->status,
 			 answer->text);
-		clean_text(guest->error);
+		clean_words(guest->error);
 		log_debug("event=command-error guest=%s command=\"%s %s\" desc=\"%s\"",
 			  guest->name, command->method, command->path, guest->error);
 		if (command->failed)

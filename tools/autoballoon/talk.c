@@ -63,6 +63,7 @@ void talk_reply(struct guest *guest, const struct talk_command *table,
 
 		guest->errors += command->failed == NULL;
 		copy_string(guest->error, sizeof(guest->error), desc ? desc : "");
+		clean_words(guest->error);
 		log_debug("event=command-error guest=%s command=%s desc=\"%s\"", guest->name,
 			  command->name, guest->error);
 		if (command->failed)

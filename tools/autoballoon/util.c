@@ -296,6 +296,32 @@ void clean_text(char *text)
 }
 
 /**
+ * clean_words - make a sentence fit to stand in quotes, in logs and on terminals
+ * @text: what is not plain in it becomes "_", but for blanks
+ */
+void clean_words(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
+			*text = '_';
+}
+
+/**
+ * plain_path - a path that anybody may have named, for logs
+ * @path: the path
+ * @buf: where its clean copy goes, cut if need be
+ * @size: bytes in @buf
+ *
+ * Return: @buf.
+ */
+const char *plain_path(const char *path, char *buf, size_t size)
+{
+	copy_string(buf, size, path);
+	clean_text(buf);
+	return buf;
+}
+
+/**
  * copy_string - copy a text into an array, cut if need be
  * @dst: the array
  * @size: its size

@@ -35,6 +35,8 @@ char *big_buffer(size_t size);
 ssize_t read_text(const char *path, char *buf, size_t size);
 int text_field_u64(const char *text, const char *key, uint64_t *value);
 void clean_text(char *text);
+void clean_words(char *text);
+const char *plain_path(const char *path, char *buf, size_t size);
 bool copy_string(char *dst, size_t size, const char *src);
 int lock_directory(const char *directory);
 

@@ -32,6 +32,7 @@ def printed(path, *arguments):
     ("[policy]\nhold = soon\n", 2, "hold"),
     ("[policy]\nhold = 1ms\n", 2, "out of range"),
     ("[policy]\nhodl = 5s\n", 2, "no such option"),
+    ("[policy]\nchanges-per-minute = 61\n", 2, "out of range"),
     ("[polcy]\nhold = 5s\n", 1, "no such section"),
     ("[guest]\nmin = 1G\n", 1, "needs a pattern"),
     ("[guest ]\nmin = 1G\n", 1, "needs a pattern"),
@@ -93,11 +94,13 @@ def test_lines_stand_for_themselves(tmp_path):
     path = tmp_path / "a.conf"
     directories = ":".join(f"/var/lib/somewhere/rather/long/{i}" for i in range(40))
     path.write_text("[policy]\nhold = 5s # a comment\n  stuck-after = 6s ; another\n"
+                    "changes-per-minute = 60\n"
                     f"[daemon]\n\tsocket-directories = {directories}\n"
                     "socket-pattern = a#b;*.qmp\n"
                     "[guest web[0-9]]\nmin = 1G\n")
     values = printed(path)
     assert values["[policy]", "hold"] == "5s" and values["[policy]", "stuck-after"] == "6s"
+    assert values["[policy]", "changes-per-minute"] == "60"
     assert values["[daemon]", "socket-directories"] == directories
     assert values["[daemon]", "socket-pattern"] == "a#b;*.qmp"
     assert values["[guest web[0-9]]", "min"] == str(1 << 30)
@@ -123,6 +126,28 @@ def test_parts_and_command_line(tmp_path):
     assert values["[pressure]", "cgroup"] == "/sys/fs/cgroup/machine.slice"
     (parts / "30-bad.conf").write_text("[policy]\n\nhold = x\n")
     assert f"{parts}/30-bad.conf:3: " in check(path).stderr
+
+
+def test_limits_are_those_of_the_manual(tmp_path):
+    """The longest that is taken, and one more."""
+    path = tmp_path / "a.conf"
+
+    def takes(text, *arguments):
+        path.write_text(text)
+        return check(path, *arguments).returncode == 0
+    long = ("/" + "x" * 199) * 20
+    for length, good in (255, True), (256, False):
+        assert takes(f"[daemon]\nmetrics-file = {long[:length]}\n") == good
+        assert takes(f"[guest {long[:length]}]\nband = 1\n") == good
+    for option in "socket-directories", "firecracker-sockets":
+        for length, good in (4095, True), (4096, False):
+            text = (long[:200] + ":") * 20 + long[:length - 20 * 201]
+            assert len(text) == length and takes(f"[daemon]\n{option} = {text}\n") == good
+    for count, good in (1024, True), (1025, False):
+        assert takes("".join(f"[guest vm{i}]\n" for i in range(count))) == good
+    for count, status in (64, 0), (65, 64):
+        options = [f"--vm=name=vm{i}" for i in range(count)]
+        assert check("/dev/null", *options).returncode == status
 
 
 @pytest.mark.parametrize("option", ["web", "name=", "automatic=on", "name=web,min",

@@ -1,5 +1,6 @@
 """autoballoonctl: what it prints, and what it makes happen."""
 
+import json
 import os
 import re
 import subprocess
@@ -58,7 +59,8 @@ def test_reserve_makes_room(tmp_path, fleet, kind):
 def test_reserve_takes_from_guests(tmp_path, fleet):
     """What is missing is asked for, though there is no pressure."""
     qemu = fleet.add("web")
-    with Daemon(tmp_path, {"pressure": {"available-low": "0", "available-medium": "0",
+    with Daemon(tmp_path, {"policy": {"goal-low": "0", "goal-medium": "0", "goal-critical": "0"},
+                           "pressure": {"available-low": "0", "available-medium": "0",
                                         "available-critical": "0"}}) as daemon:
         daemon.wait_ready("web")
         available = daemon.ask("status")["host"]["headroom"]
@@ -114,6 +116,31 @@ def test_watch_prints_status_again(tmp_path, fleet):
         assert sum(line.startswith("web ") for line in lines) == 2
         watch.kill()
         watch.wait()
+
+
+def test_answers_do_not_mislead(tmp_path, fleet):
+    """JSON wherever -j is taken, no success of what was not done, a word for a guest that goes."""
+    qemu = fleet.add("web")
+    with Daemon(tmp_path, {"policy": {"stuck-after": "600s"}}) as daemon:
+        daemon.wait_ready("web")
+        for words in (("hold", "web", "1000M"), ("inject", "low"), ("set", "web", "900M"),
+                      ("metrics",), ("min", "web", "300M"), ("enable", "--all"), ("doctor",),
+                      ("why", "web"), ("reserve", "0"), ("forget", "web"), ("plan",)):
+            assert json.loads(daemon.ctl("-j", *words, check=False).stdout)["ok"], words
+        qemu.follow = False
+        waiting = subprocess.Popen([CTL, "-s", daemon.control, "set", "web", "800M", "--wait"],
+                                   stderr=subprocess.PIPE, text=True)
+        qemu.wait_target(800 * MIB)
+        os.unlink(qemu.path)
+        qemu.drop()
+        assert waiting.wait(10) == 1 and "the guest has gone" in waiting.stderr.read()
+        waiting.stderr.close()
+    other = fleet.add("db")
+    with Daemon(tmp_path, arguments=["--dry-run"]) as daemon:
+        daemon.wait_ready("db")
+        done = daemon.ctl("set", "db", "700M", "--wait", check=False)
+        assert done.returncode == 1 and "dry run" in done.stderr
+        assert not other.targets
 
 
 def test_options_of_other_commands_are_refused():

@@ -28,13 +28,15 @@ def Daemon(*arguments, **options):
 
 
 PRESETS = {"wiki-2012": (10, 10, 10), "wiki-medium-16": (0, 16, 0), "wiki-medium-32": (0, 32, 0),
-           "wiki-2013-06": (1, 16, 128), "wiki-2013-10": (1, 2, 4)}
+           "wiki-2013-06": (1, 16, 128), "wiki-2013-10": (1, 2, 4), "fixed": (3, 5, 7)}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_inject_moves_by_the_exact_amount(tmp_path, fleet, preset):
     qemu = fleet.add("web")
-    with Daemon(tmp_path, {"policy": {"amounts": preset}}) as daemon:
+    own = {f"amount-{level}": f"{amount}M" for level, amount in
+           zip(("low", "medium", "critical"), PRESETS[preset]) if preset == "fixed"}
+    with Daemon(tmp_path, {"policy": {"amounts": preset, **own}}) as daemon:
         daemon.wait_ready("web")
         expected = GIB
         waits = []
@@ -263,6 +265,30 @@ def test_doctor(tmp_path, fleet):
         assert "reporting-not-offered" in daemon.ctl("doctor", check=False).stdout
 
 
+def test_a_target_that_is_refused_is_told(tmp_path, fleet):
+    """Once in the log, with QEMU's words, and by the doctor for as long as it lasts."""
+    qemu = fleet.add("web")
+    words, sent = "_nobody_ has_ not_[m", '"nobody" has\\ not\x1b[m'
+
+    def refuse(command, data):
+        if command != "balloon":
+            return data
+        error = {"id": json.loads(data)["id"], "error": {"class": "GenericError", "desc": sent}}
+        return json.dumps(error).encode() + b"\r\n"
+    qemu.mangle = refuse
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        for count in 1, 2:
+            daemon.ctl("inject", "low")
+            qemu.wait(lambda n=count: qemu.commands.get("balloon", 0) >= n)
+        daemon.wait(lambda: "target-refused" in daemon.findings("web"))
+        assert daemon.findings("web")["target-refused"]["detail"] == words
+        assert [e["reason"] for e in daemon.events("target-refused")] == [f'"{words}"']
+        qemu.mangle = None
+        daemon.ctl("inject", "low")
+        daemon.wait(lambda: "target-refused" not in daemon.findings("web"))
+
+
 def test_pinned_and_moving_guests_are_left_alone(tmp_path, fleet):
     pinned, moving = fleet.add("pinned"), fleet.add("moving")
     pinned.devices.append("vfio-pci")
@@ -456,6 +482,16 @@ def test_no_donors_says_why(tmp_path, fleet):
         daemon.wait(lambda: len(daemon.events("no-donors")) == 2)
         assert "paused:disabled" in daemon.events("no-donors")[1]["against"]
         assert max(map(len, daemon.log().splitlines())) < 1024
+
+
+def test_no_donors_is_told_once(tmp_path, fleet):
+    """However long the pressure lasts."""
+    fleet.add("lean", free=100 * MIB, available=120 * MIB, caches=20 * MIB)
+    floors = {f"available-{level}": "99.9%" for level in ("low", "medium", "critical")}
+    with Daemon(tmp_path, {"pressure": floors}) as daemon:
+        daemon.wait_ready("lean")
+        daemon.wait(lambda: int(re.search(r"no_donors_total (\d+)", daemon.ctl("metrics"))[1]) > 4)
+        assert len(daemon.events("no-donors")) == 1
 
 
 def test_right_sizing_looks_at_disks(tmp_path, fleet):
@@ -676,9 +712,12 @@ def test_reload_changes_limits(tmp_path, fleet):
         daemon.ctl("inject", "critical")
         qemu.wait_target(GIB - 4 * MIB)
         with open(daemon.config, "w") as f:
-            f.write("[policy]\nhold = never\n")
+            f.write("[guest web]\nmin = 900M\n[policy]\nhold = never\n")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait(lambda: daemon.events("reload-failed"))
+        qemu.wait_command("qom-get", 2)
+        assert daemon.guest("web")["min"] == 1000 * MIB and len(daemon.events("reloaded")) == 1
+        assert daemon.ask("status")["amounts"] == "wiki-2013-10"
 
 
 def test_watchdog_and_ready(tmp_path, fleet):

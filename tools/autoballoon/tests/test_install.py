@@ -80,8 +80,10 @@ def test_unit_names_only_what_is_installed(tree):
     assert (tree / "etc/autoballoon.conf").exists()
     subprocess.run([f"{tree}{program[1]}", "--check-config", "-c",
                     str(tree / "etc/autoballoon.conf")], check=True)
-    # The sockets of running QEMUs are in there.
-    assert unit_value("RuntimeDirectoryPreserve") == ["yes"]
+    # The sockets of running QEMUs are in there, whichever of the services is stopped.
+    for path in (tree / "usr/lib/systemd/system").glob("autoballoon*.service"):
+        text = path.read_text()
+        assert text.count("RuntimeDirectoryPreserve=yes\n") == text.count("RuntimeDirectory=")
 
 
 def test_an_edited_configuration_is_not_overwritten(tree, tmp_path):
@@ -91,6 +93,36 @@ def test_an_edited_configuration_is_not_overwritten(tree, tmp_path):
                     f"DESTDIR={tmp_path}", "PREFIX=/usr",
                     f"VARIANT={os.path.basename(BUILD.rstrip('/'))}"], check=True)
     assert "7s" in (tmp_path / "etc/autoballoon.conf").read_text()
+
+
+def test_unit_lets_it_do_what_can_be_configured(tree, tmp_path):
+    """control-group and metrics-file, with the unit's capabilities and file mode."""
+    caps = "".join(f",+{c[4:].lower()}" for c in unit_value("AmbientCapabilities")[0].split()
+                   if have(c))
+    conf = tmp_path / "a.conf"
+    conf.write_text("[daemon]\ncontrol-group = users\nstate-directory =\n"
+                    "metrics-file = /run/autoballoon/a.prom\nmetrics-interval = 1s\n")
+    out = in_namespace(f"""
+        install -d -m 755 -o 64321 -g 64321 /run/autoballoon
+        cp {conf} {BUILD}/autoballoond {BUILD}/autoballoonctl /run/
+        chmod 644 /run/a.conf
+        umask {unit_value("UMask")[0]}
+        setpriv --reuid 64321 --regid 64321 --clear-groups --inh-caps=-all{caps} \\
+            --ambient-caps=-all{caps} /run/autoballoond -c /run/a.conf 2>/run/log & daemon=$!
+        until [ -s /run/autoballoon/a.prom ]; do sleep 0.05; done
+        setpriv --reuid 64323 --regid 64323 --clear-groups grep ^autoballoon_level \\
+            /run/autoballoon/a.prom
+        setpriv --reuid 64323 --regid users --clear-groups /run/autoballoonctl status
+        setpriv --reuid 64323 --regid 64323 --clear-groups /run/autoballoonctl status && exit 1
+        kill $daemon
+        cat /run/log
+        """)
+    assert "autoballoon_level 0" in out and "pressure " in out
+    assert "control-group-not-set" not in out and "metrics-not-written" not in out
+    with open(os.path.join(HERE, "../man/autoballoond.8")) as f:
+        text = f.read()
+    for path in unit_value("ReadWritePaths")[0].split():
+        assert f".Pa {path.lstrip('-')}" in text, "what may be written is in the manual"
 
 
 @pytest.mark.parametrize("unit", ["autoballoond", "autoballoon-libvirt"])
@@ -164,6 +196,13 @@ def test_users_own_daemon(tree, tmp_path):
         """)
     assert "hold = 77s" in out and "pressure none" in out
     assert "libvirt-sockets = /run/user/7/autoballoon/libvirt/*.sock" in out
+
+
+def test_a_library_that_is_missing_is_named(tmp_path):
+    done = subprocess.run(["make", "-C", os.path.join(HERE, ".."), f"BUILD={tmp_path}"],
+                          env={**os.environ, "PKG_CONFIG_LIBDIR": "/nonexistent"},
+                          capture_output=True, text=True)
+    assert done.returncode and "apt install" in done.stderr and "json-c/json.h" not in done.stderr
 
 
 def test_two_daemons_do_not_share_a_directory(tmp_path):

@@ -106,6 +106,20 @@ def test_rules_and_dashboard_name_what_there_is(running):
                        check=True, capture_output=True)
 
 
+def test_a_disk_that_stalls_holds_up_nothing(tmp_path, fleet):
+    """Whoever opens a pipe that nobody reads waits, as for a disk that does not answer."""
+    qemu = fleet.add("web")
+    path = tmp_path / "autoballoon.prom"
+    os.mkfifo(f"{path}.new")
+    with Daemon(tmp_path, {"daemon": {"metrics-file": path, "metrics-interval": "1s"},
+                           "policy": {"amounts": "wiki-2013-06"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.wait(lambda: daemon.ask("status")["uptime_ms"] > 3000)
+        daemon.ctl("inject", "critical")
+        qemu.wait(lambda: qemu.targets)
+        # The end waits for what is to be written, but not for ever.
+
+
 def test_a_file_that_cannot_be_written_is_told_once(tmp_path, fleet):
     fleet.add("web")
     path = tmp_path / "later" / "autoballoon.prom"

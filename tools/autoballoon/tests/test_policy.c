@@ -751,6 +751,15 @@ static void test_goal_is_of_donors(void **state)
 	sign(LEVEL_LOW);
 	step();
 	assert_in_range(memory[0].debt, 289 * MIB, 300 * MIB);
+	/* However little: a share of the guests' memory is not what is missing. */
+	setup(NULL);
+	add_guest();
+	host.headroom = 480 * MIB;
+	host.headroom_low = 400 * MIB;
+	config.goal_percent[LEVEL_MEDIUM] = 50;
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_in_range(memory[0].debt, 19 * MIB, 21 * MIB);
 	/* Room for a guest to come is missing as well, also more than there is at all. */
 	for (int round = 0; round < 2; round++) {
 		setup(NULL);
@@ -766,7 +775,7 @@ static void test_goal_is_of_donors(void **state)
 	}
 }
 
-/* Four small takes at LOW do not keep CRITICAL, or MEDIUM, from theirs. */
+/* Small takes at LOW, more than a minute may have, do not keep the higher levels from theirs. */
 static void test_low_leaves_budget(void **state)
 {
 	(void)state;
@@ -774,7 +783,7 @@ static void test_low_leaves_budget(void **state)
 		setup(NULL);
 		add_guest()->min = 0;
 		config.step_percent[LEVEL_LOW] = 1;
-		for (int t = 0; t < 25; t++) {
+		for (int t = 0; t < 45; t++) {
 			sign(LEVEL_LOW);
 			step();
 			pass(1000);
@@ -806,8 +815,8 @@ static void test_gives_by_band_and_shares(void **state)
 {
 	static const struct {
 		unsigned int band, shares;
-	} who[] = { { 0, 100 }, { 5, 1000 }, { 5, 3000 } };
-	uint64_t got[ARRAY_SIZE(who)];
+	} who[] = { { 0, 1000 }, { 5, 1000 }, { 5, 3000 } };
+	uint64_t got[ARRAY_SIZE(who)], more[ARRAY_SIZE(who)];
 
 	(void)state;
 	config.give_after_ms = 0;
@@ -832,10 +841,16 @@ static void test_gives_by_band_and_shares(void **state)
 	assert_in_range(got[1], 9 * MIB, 11 * MIB);
 	assert_in_range(got[2], 29 * MIB, 31 * MIB);
 	/* What was given and is not used yet is not given a second time. */
-	pass(config.give_interval_ms);
-	step();
 	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++)
+		guests[i].charged = guests[i].actual + config.overhead_bytes;
+	pass(config.give_interval_ms);
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++)
+		guests[i].stats.free = got[i];
+	step();
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
+		assert_int_equal(result.action[i].kind, POLICY_NOTHING);
 		assert_int_equal(memory[i].promised, got[i]);
+	}
 	/* In need, all get what they need, and the high band what else there is. */
 	pass(1000);
 	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
@@ -849,8 +864,9 @@ static void test_gives_by_band_and_shares(void **state)
 
 		assert_int_equal(result.action[i].kind, POLICY_GIVE);
 		assert_in_range(target, floor - 4096, who[i].band ? GIB : floor);
+		more[i] = sub_floor(target, floor);
 	}
-	assert_true(memory[2].target - guests[2].actual > memory[1].target - guests[1].actual);
+	assert_in_range(more[2], 2 * more[1], 4 * more[1]);
 }
 
 /* A guest that cannot help itself is not taken from as fast; nor is one unheard of. */
@@ -867,6 +883,62 @@ static void test_smaller_steps(void **state)
 		sign(LEVEL_CRITICAL);
 		step();
 		assert_int_equal(memory[0].debt / MIB, GIB / 5 / MIB);
+	}
+}
+
+/* Page cache is taken up to the low floor, what is free a quarter beyond it. */
+static void test_cache_only_up_to_the_floor(void **state)
+{
+	for (int round = 0; round < 2; round++) {
+		setup(state);
+		add_guest();
+		guests[0].stats.free = 20 * MIB;
+		guests[0].stats.available = 700 * MIB;
+		guests[0].stats.caches = 680 * MIB;
+		host.headroom_low = 400 * MIB;
+		host.headroom = round ? 350 * MIB : 420 * MIB;
+		sign(LEVEL_MEDIUM);
+		step();
+		/* 50 MiB are gained once the 20 that are free are gone, which the host pays for. */
+		assert_in_range(memory[0].debt, round ? 49 * MIB : 0, round ? 51 * MIB : 0);
+	}
+}
+
+/* The way to the cache leads over free memory that brings nothing, and is gone in one step. */
+static void test_free_memory_comes_on_top(void **state)
+{
+	struct policy_guest *g = add_guest();
+
+	(void)state;
+	g->reporting = true;
+	g->pulse = PULSE_NO;
+	g->charged = 348 * MIB;
+	g->stats.available = 900 * MIB;
+	g->stats.caches = 200 * MIB;
+	host.headroom_low = GIB;
+	host.headroom = 960 * MIB;
+	sign(LEVEL_MEDIUM);
+	step();
+	assert_in_range(memory[0].debt, 700 * MIB, 800 * MIB);
+}
+
+/* The reserve is a sixteenth of a small guest; right-sizing keeps 5 %, 8 MiB at least. */
+static void test_margins(void **state)
+{
+	static const struct {
+		uint64_t need, margin;
+	} who[] = { { 400 * MIB, 20 * MIB }, { 100 * MIB, 8 * MIB } };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(who); i++) {
+		setup(state);
+		add_guest()->rightsize = true;
+		guests[0].ram = guests[0].actual = guests[0].max = 512 * MIB;
+		guests[0].stats.total = 500 * MIB;
+		guests[0].stats.free = guests[0].stats.available = 512 * MIB - who[i].need;
+		guests[0].stats.caches = 0;
+		step();
+		assert_int_equal(result.verdict[0].reserve, 32 * MIB);
+		assert_int_equal(result.verdict[0].margin, who[i].margin);
 	}
 }
 
@@ -1678,6 +1750,9 @@ int main(void)
 		cmocka_unit_test_setup(test_low_leaves_budget, setup),
 		cmocka_unit_test_setup(test_gives_by_band_and_shares, setup),
 		cmocka_unit_test_setup(test_smaller_steps, setup),
+		cmocka_unit_test_setup(test_cache_only_up_to_the_floor, setup),
+		cmocka_unit_test_setup(test_free_memory_comes_on_top, setup),
+		cmocka_unit_test_setup(test_margins, setup),
 		cmocka_unit_test_setup(test_need_is_taken_from_others, setup),
 		cmocka_unit_test_setup(test_give_waits_for_take, setup),
 		cmocka_unit_test_setup(test_give_keeps_headroom, setup),

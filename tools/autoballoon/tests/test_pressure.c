@@ -267,6 +267,24 @@ static void test_trigger_that_cannot_be(void **state)
 	assert_non_null(strstr(pressure_problem(), "PSI trigger"));
 }
 
+/* One that is refused is told, though the others are in place. */
+static void test_one_trigger_of_three(void **state)
+{
+	(void)state;
+	if (access("/proc/pressure/memory", W_OK))
+		skip();
+	config.source = SOURCE_PSI;
+	config.psi[LEVEL_LOW].window_ms = 60000;
+	watch(NULL, NULL);
+	assert_false(pressure_armed(LEVEL_LOW));
+	assert_true(pressure_armed(LEVEL_MEDIUM));
+	assert_non_null(strstr(pressure_problem(), "low"));
+	config.psi[LEVEL_LOW].window_ms = 10000;
+	pressure_tick();
+	assert_true(pressure_armed(LEVEL_LOW));
+	assert_null(pressure_problem());
+}
+
 static void test_members(void **state)
 {
 	char pid[32], dirs[2][128];
@@ -369,6 +387,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_v2_without_the_controller, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_trigger_that_cannot_be, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_trigger_of_three, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_members, setup, teardown),
 	};
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -53,6 +54,8 @@ def test_more_guests_than_there_is_room_for(tmp_path, fleet, speed):
         assert f"guests_without_room {more}\n" in text and text.endswith("# EOF\n")
         assert text.count("guest_free_bytes{") == most
         assert len(daemon.events("ignored")) == 1
+        # 128 are asked in a second.
+        daemon.wait(lambda: {q.interval for q in qemus if q.sessions} == {most // 128}, 30)
         cpu, start, worst = daemon.cpu_seconds(), time.monotonic(), 0
         while time.monotonic() - start < 5:
             worst = max(worst, ask(daemon.control, b'{"command":"none"}\n')[1])
@@ -116,6 +119,32 @@ def test_directories_by_pattern(tmp_path, fleet):
         daemon.wait(lambda: not (daemon.guest("one") or {"connected": False})["connected"])
 
 
+def test_more_changes_than_are_told(tmp_path, fleet):
+    """The kernel drops what its queue does not hold: all directories are read again."""
+    with open("/proc/sys/fs/inotify/max_queued_events") as f:
+        room = int(f.read())
+    place = tmp_path / "guests"
+    with Daemon(tmp_path) as daemon:
+        daemon.wait(lambda: daemon.events("watching"))
+        daemon.process.send_signal(signal.SIGSTOP)
+        for _ in range(room // 2 + 1):
+            os.close(os.open(place / "x", os.O_CREAT))
+            os.unlink(place / "x")
+        fleet.add("web")
+        daemon.process.send_signal(signal.SIGCONT)
+        daemon.wait_ready("web")
+
+
+def test_more_directories_than_are_watched(tmp_path):
+    """Those that match a pattern and do not fit are told of once."""
+    for i in range(1090):
+        (tmp_path / "vm" / str(i)).mkdir(parents=True)
+    with Daemon(tmp_path, {"daemon": {"socket-directories": f"{tmp_path}/vm/*"}}) as daemon:
+        daemon.wait(lambda: daemon.ask("status")["uptime_ms"] > 3000)
+        assert len(daemon.events("watching")) == 1088
+        assert len(daemon.events("not-watched")) == 1
+
+
 def test_links_are_not_followed(tmp_path, fleet):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -176,8 +205,16 @@ def test_names_forge_nothing(tmp_path, fleet):
         return data.replace(b"/machine/peripheral", b"/machine\\n/peripheral")
 
     evil.mangle = mangle
-    with Daemon(tmp_path) as daemon:
+    (tmp_path / "vm" / EVIL).mkdir(parents=True)
+    daemon = Daemon(tmp_path, {"daemon": {
+        "socket-directories": f"{tmp_path}/guests:{tmp_path}/vm/*"}})
+    plain, daemon.config = daemon.config, str(tmp_path / "a\x1b\nevent=forged guest=db")
+    os.rename(plain, daemon.config)
+    with daemon:
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait(lambda: daemon.events("reloaded"))
         daemon.wait(lambda: daemon.events("connected"))
+        daemon.wait(lambda: len(daemon.events("watching")) == 2)
         daemon.wait(lambda: silent.sessions)
         for command in "status", "doctor", "metrics", "plan":
             text = daemon.ctl(command, check=False).stdout
@@ -188,7 +225,8 @@ def test_names_forge_nothing(tmp_path, fleet):
         daemon.wait(lambda: daemon.events("disconnected") or daemon.events("gone"))
         log = daemon.log()
         assert "\x1b" not in log
-        assert not [line for line in log.splitlines() if line.startswith("event=take")]
+        assert not [line for line in log.splitlines()
+                    if line.startswith(("event=take", "event=forged"))]
         assert not daemon.events("take")
 
 
@@ -298,18 +336,34 @@ def own_cgroup():
 def test_membership_is_read_and_not_searched_for(tmp_path, fleet):
     place = own_cgroup()
     other = os.path.join(place, f"autoballoon-test-{os.getpid()}")
+    first = other
     try:
         os.mkdir(other)
     except OSError:
         pytest.skip("cgroups cannot be made here")
+    deep = fleet.add("deep", own_process=True)
     try:
         fleet.add("web")
         for directory, outside in (place, False), (other, True):
             with Daemon(tmp_path, {"pressure": {"cgroup": directory}}) as daemon:
                 daemon.wait(lambda: daemon.guest("web") and daemon.guest("web")["connected"])
                 daemon.wait(lambda: (daemon.guest("web")["why"] == "outside-cgroup") == outside)
+        # Deeper than a search would go.
+        for _ in range(6):
+            other = os.path.join(other, "d")
+            os.mkdir(other)
+        with open(os.path.join(other, "cgroup.procs"), "w") as f:
+            f.write(str(deep.process.pid))
+        with Daemon(tmp_path, {"pressure": {"cgroup": first}}) as daemon:
+            daemon.wait(lambda: all(daemon.guest(n) and daemon.guest(n)["connected"]
+                                    for n in ("deep", "web")))
+            daemon.wait(lambda: daemon.guest("web")["why"] == "outside-cgroup")
+            assert daemon.guest("deep")["why"] != "outside-cgroup"
     finally:
-        os.rmdir(other)
+        deep.end()
+        while other != place:
+            os.rmdir(other)
+            other = os.path.dirname(other)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -4,8 +4,10 @@ A row for each word, a column for each event; a fleet has a guest for every word
 one daemon tells a whole column.
 """
 
+import json
 import os
 import signal
+import socket
 
 import pytest
 
@@ -121,6 +123,9 @@ def reset(daemon, fleet, qemus):
     for qemu in qemus.values():
         qemu.event("RESET", guest=True, reason="guest-reset")
     daemon.wait(lambda: len(daemon.events("reset")) == len(qemus))
+    # It boots with all its memory; the size that was set comes after that.
+    daemon.wait(lambda: "set" in {e["guest"] for e in daemon.events("give")
+                                  if e["why"] == "guest-reset"})
     return qemus
 
 
@@ -160,6 +165,21 @@ def test_the_kill_switch_holds(tmp_path, fleet, event):
         daemon.wait_ready("web")
         daemon.ctl("inject", "critical")
         qemus["web"].wait_target(GIB - 128 * MIB)
+
+
+def test_a_word_is_in_the_file_before_the_answer(tmp_path, fleet):
+    """A crash after the answer must not undo it: looked at once, as often as it takes to see."""
+    fleet.add("web")
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("web")
+        for size in range(900, 1000):
+            order = {"command": "hold", "guest": "web", "size": size * MIB}
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(daemon.control)
+                s.sendall(json.dumps(order).encode() + b"\n")
+                answer = s.recv(4096)
+                state = (tmp_path / "state").read_bytes()
+            assert b'"ok":true' in answer and b" hold=%d " % (size * MIB) in state
 
 
 def test_words_outlive_a_reboot(tmp_path, fleet):
@@ -247,22 +267,28 @@ def test_forget_takes_everything_back(tmp_path, fleet):
 
 
 def test_release_gives_only_what_was_taken(tmp_path, fleet):
-    """A guest that was sized before, one that is off, one that is held, one that was taken from."""
-    names = ("sized", "off", "held", "web")
+    """A guest that was sized before, one that is off, one that is held, one that is set, one that
+    was taken from, one of which that was said afterwards."""
+    names = ("sized", "off", "held", "set", "web", "later")
     qemus = {name: fleet.add(name) for name in names}
     qemus["sized"].actual = 512 * MIB
     qemus["off"].actual = 512 * MIB
     settings = {"daemon": {"release-on-exit": "yes"}, "policy": {"amounts": "wiki-2013-06"},
                 "guest off": {"automatic": "no"}}
     with Daemon(tmp_path, settings) as daemon:
-        daemon.wait_ready("sized", "held", "web")
+        daemon.wait_ready("sized", "held", "set", "web", "later")
         daemon.ctl("hold", "held", "1000M")
+        daemon.ctl("set", "set", "800M", "--wait")
         daemon.ctl("inject", "critical")
-        qemus["web"].wait_target(GIB - 128 * MIB)
+        for name in "web", "later":
+            qemus[name].wait_target(GIB - 128 * MIB)
+        qemus["set"].wait(lambda: qemus["set"].actual < 800 * MIB)
         daemon.wait(lambda: all(daemon.guest(n)["settled"] for n in names))
+        daemon.ctl("disable", "later")
         taken = qemus["sized"].actual
     assert qemus["web"].actual == GIB
-    assert qemus["held"].actual == 1000 * MIB
+    assert qemus["held"].actual == 1000 * MIB and qemus["set"].actual == 800 * MIB
+    assert qemus["later"].actual == GIB - 128 * MIB
     assert taken <= qemus["sized"].actual <= 512 * MIB
     assert qemus["off"].actual == 512 * MIB and not qemus["off"].targets
 
@@ -270,48 +296,84 @@ def test_release_gives_only_what_was_taken(tmp_path, fleet):
 def test_nothing_is_taken_while_releasing(tmp_path, fleet):
     """A guest that hangs holds up the end; meanwhile the host is short."""
     web, hung = fleet.add("web"), fleet.add("hung")
-    settings = {"daemon": {"release-on-exit": "yes"},
-                "policy": {"amounts": "wiki-2013-06", "take-interval": "1s"}}
+    settings = {"daemon": {"release-on-exit": "yes"}, "pressure": {"available-critical": "99.9%",
+                "available-low": "99.9%", "available-medium": "99.9%"},
+                "policy": {"amounts": "wiki-2013-10", "take-interval": "1s"}}
     with Daemon(tmp_path, settings) as daemon:
         daemon.wait_ready("web", "hung")
-        daemon.ctl("inject", "critical")
-        web.wait_target(GIB - 128 * MIB)
-        hung.wait_target(GIB - 128 * MIB)
-        daemon.wait(lambda: daemon.guest("hung")["settled"])
+        for qemu in web, hung:
+            qemu.wait(lambda q=qemu: len(q.targets) >= 2)
         hung.mangle = lambda command, data: b"" if command == "balloon" else data
-        for _ in range(50):
-            daemon.ctl("inject", "critical")
+        hung.wait_command("balloon")
     assert web.targets[-1][1] == GIB
 
 
 def test_a_guest_that_does_not_answer_keeps_its_word_and_its_target(tmp_path, fleet):
     web, late = fleet.add("web", own_process=True), fleet.add("late", own_process=True)
+    quiet = fleet.add("quiet", own_process=True)        # nothing is said about it
     with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06"}}) as daemon:
-        daemon.wait_ready("web", "late")
+        daemon.wait_ready("web", "late", "quiet")
         daemon.ctl("inject", "critical")
         late.wait_target(GIB - 128 * MIB)
+        quiet.wait_target(GIB - 128 * MIB)
         daemon.ctl("disable", "late")
-        late.greet = False
+        late.greet = quiet.greet = False
         for _ in range(2):
             crash(daemon, fleet, None)
             daemon.wait_ready("web")
             daemon.ctl("hold", "web", "1000M")  # so that the state is written
-        late.greet = True
+        late.greet = quiet.greet = True
         crash(daemon, fleet, None)
+        daemon.wait_ready("quiet")
+        assert daemon.guest("quiet")["debt"] == 128 * MIB
         daemon.wait(lambda: daemon.guest("late") and daemon.guest("late")["connected"])
         assert daemon.guest("late")["target"] == GIB - 128 * MIB
         assert not daemon.guest("late")["enabled"]
         assert web.actual == GIB - 128 * MIB
 
 
-def test_lost_state_takes_sizes_as_they_are(tmp_path, fleet):
-    """Without a state file a guest's size is the one it should have."""
-    qemu = fleet.add("web")
-    qemu.actual = 512 * MIB
-    with Daemon(tmp_path) as daemon:
+@pytest.mark.parametrize("how", ["lost", "another"])
+def test_lost_state_takes_sizes_as_they_are(tmp_path, fleet, how):
+    """Without a state file, or if that is about another QEMU of the name, a guest's size is the
+    one it should have; what is taken from it then comes back, and no more."""
+    qemu = fleet.add("web", own_process=True)
+    settings = {"policy": {"amounts": "wiki-2013-06", "give-after": "2s", "give-interval": "1s"}}
+    with Daemon(tmp_path, settings) as daemon:
         daemon.wait_ready("web")
-        assert daemon.guest("web")["target"] == 512 * MIB
-        assert not qemu.targets
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
+    if how == "lost":
+        os.unlink(tmp_path / "state")
+    else:
+        qemu = fleet.restart(qemu)
+        qemu.actual = GIB - 128 * MIB
+    before = len(qemu.targets)
+    with Daemon(tmp_path, settings) as daemon:
+        daemon.wait_ready("web")
+        assert daemon.guest("web")["target"] == GIB - 128 * MIB and not daemon.guest("web")["debt"]
+        daemon.wait(lambda: daemon.ask("status")["uptime_ms"] > 6000)
+        assert len(qemu.targets) == before
+        daemon.ctl("inject", "medium")
+        qemu.wait(lambda: qemu.actual == GIB - 144 * MIB)
+        qemu.wait(lambda: qemu.actual == GIB - 128 * MIB, what="all that was taken")
+        qemu.wait_command("qom-get", 3)
+        assert qemu.actual == GIB - 128 * MIB
+
+
+def test_a_restart_does_not_begin_with_giving(tmp_path, fleet):
+    """Nobody knows how quiet the host was before: the time that it has to be begins anew."""
+    qemu = fleet.add("web", own_process=True)
+    with Daemon(tmp_path, {"policy": {"amounts": "wiki-2013-06", "give-after": "10s",
+                                      "give-interval": "1s"}}) as daemon:
+        daemon.wait_ready("web")
+        daemon.ctl("inject", "critical")
+        qemu.wait_target(GIB - 128 * MIB)
+        daemon.wait(lambda: daemon.guest("web")["settled"])
+        crash(daemon, fleet, None)
+        daemon.wait(lambda: daemon.events("give"))
+        uptime = daemon.ask("status")["uptime_ms"]
+        assert uptime - daemon.ask("why", "web")["decisions"][-1]["ms_ago"] >= 9000
 
 
 def test_state_is_written_when_there_is_room_again(tmp_path, fleet):
