@@ -168,7 +168,7 @@ static unsigned int cpu_share(void)
 		per_cpu(idle_before, cpu) = idle;
 	}
 	wall_before = wall;
-	return evacuate_share(sum, passed);
+	return fpr_evacuate_share(sum, passed);
 }
 
 #ifdef CONFIG_VM_EVENT_COUNTERS
@@ -477,7 +477,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 		ev->stranded += unit->free;
 		unit->target = true;
 		seen = seen_at(pfn);
-		quiet = seen && evacuate_look(seen, unit->free, jiffies);
+		quiet = seen && fpr_evacuate_look(seen, unit->free, jiffies);
 		unit->source = !left && (quiet || hurry);
 		if (left && unit->free >= pageblock_nr_pages / 8) {
 			ev->blocked += unit->free;
@@ -722,7 +722,7 @@ static enum fpr_left unit_collect(struct evacuation *ev, unsigned long start,
 		if (folio_test_large(folio))
 			list_move(&folio->lru, &cc->migratepages);
 	}
-	if (!evacuate_fits(ev->pool.nr, need))
+	if (!fpr_evacuate_fits(ev->pool.nr, need))
 		return FPR_LEFT_NO_TARGET;
 	return nr_in_use(start) > nr_folios ? FPR_LEFT_RACED : FPR_LEFT_NOTHING;
 }
@@ -817,7 +817,7 @@ static unsigned int source_try(struct evacuation *ev, unsigned int unit, bool *g
 
 	seen = seen_at(pfn);
 	if (left && seen)
-		evacuate_failed(seen, jiffies);
+		fpr_evacuate_failed(seen, jiffies);
 	else if (seen)
 		seen->failures = 0;
 	if (left)
@@ -873,7 +873,7 @@ static bool window_next(struct evacuation *ev, bool hurry)
 	if (!ev->zone)
 		return true;
 
-	evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages);
+	fpr_evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages);
 	ev->next_target = 0;
 	ev->target_pfn = 0;
 	ev->made = jiffies;
@@ -996,7 +996,7 @@ static void evacuate_work_func(struct work_struct *work)
 	if (READ_ONCE(hurried))
 		delay = 0;
 	else
-		delay = max(delay, evacuate_pause(spent_us, share, looked));
+		delay = max(delay, fpr_evacuate_pause(spent_us, share, looked));
 	queue_delayed_work(evacuate_wq, &evacuate_work, delay);
 }
 

@@ -82,14 +82,14 @@ struct evacuate_plan {
 	u16 target[EVACUATE_WINDOW];
 };
 
-void evacuate_plan_make(struct evacuate_plan *plan,
-			const struct evacuate_unit *units, unsigned int nr,
-			unsigned int unit_pages);
-bool evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now);
-void evacuate_failed(struct evacuate_seen *seen, unsigned long now);
-bool evacuate_fits(const unsigned int *have, const unsigned int *need);
-unsigned int evacuate_share(u64 idle_us, u64 wall_us);
-unsigned long evacuate_pause(u64 spent_us, unsigned int share,
-			     unsigned long looked_pages);
+void fpr_evacuate_plan_make(struct evacuate_plan *plan,
+			    const struct evacuate_unit *units, unsigned int nr,
+			    unsigned int unit_pages);
+bool fpr_evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now);
+void fpr_evacuate_failed(struct evacuate_seen *seen, unsigned long now);
+bool fpr_evacuate_fits(const unsigned int *have, const unsigned int *need);
+unsigned int fpr_evacuate_share(u64 idle_us, u64 wall_us);
+unsigned long fpr_evacuate_pause(u64 spent_us, unsigned int share,
+				 unsigned long looked_pages);
 
 #endif /* _MM_PAGE_REPORTING_EVACUATE_POLICY_H */

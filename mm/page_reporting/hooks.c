@@ -43,12 +43,12 @@ static void learn(struct granule_map *map, unsigned long pfn, u32 granule)
 	bool soon;
 
 	if (granule_kind(granule) == GRANULE_DIRTY) {
-		pace_kept(&fpr_pace, age, fpr_base_delay(), now);
+		fpr_pace_kept(&fpr_pace, age, fpr_base_delay(), now);
 		return;
 	}
 	nr_dirty = atomic_long_read(&map->nr[GRANULE_DIRTY]) << map->order;
-	soon = pace_is_mistake(&fpr_pace, nr_dirty, now);
-	pace_taken(&fpr_pace, 1UL << map->order, soon, now);
+	soon = fpr_pace_is_mistake(&fpr_pace, nr_dirty, now);
+	fpr_pace_taken(&fpr_pace, 1UL << map->order, soon, now);
 	trace_page_reporting_reuse(pfn, map->order, age, soon);
 	fpr_stat_add(FPR_STAT_REUSED, 1);
 	fpr_stat_add(FPR_STAT_REUSED_SOON, soon);

@@ -50,13 +50,13 @@ struct pace {
 	unsigned long used_at;
 };
 
-void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
+void fpr_pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
+		       unsigned long now);
+bool fpr_pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
+			 unsigned long now);
+void fpr_pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long now);
+void fpr_pace_kept(struct pace *pace, unsigned long age, unsigned long base,
 		   unsigned long now);
-bool pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
-		     unsigned long now);
-void pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long now);
-void pace_kept(struct pace *pace, unsigned long age, unsigned long base,
-	       unsigned long now);
-unsigned long pace_delay(struct pace *pace, unsigned long base, unsigned long now);
+unsigned long fpr_pace_delay(struct pace *pace, unsigned long base, unsigned long now);
 
 #endif /* _MM_PAGE_REPORTING_PACE_H */

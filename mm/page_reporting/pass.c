@@ -166,10 +166,10 @@ static struct batch_zone *batch_zone(struct batch *batch, struct zone *zone,
 
 	bz = &batch->zones[batch->nr_zones++];
 	bz->zone = zone;
-	bz->budget = policy_budget(fpr_zone_spare(zone), granule);
+	bz->budget = fpr_policy_budget(fpr_zone_spare(zone), granule);
 	bz->cma_budget = 0;
 #ifdef CONFIG_CMA
-	bz->cma_budget = policy_budget(zone_page_state(zone, NR_FREE_CMA_PAGES), granule);
+	bz->cma_budget = fpr_policy_budget(zone_page_state(zone, NR_FREE_CMA_PAGES), granule);
 #endif
 	if (!bz->budget)
 		fpr_stat_add(FPR_STAT_TIGHT, 1);
@@ -186,9 +186,9 @@ static bool batch_add(struct batch *batch, const struct pass *pass, unsigned lon
 	if (batch->nr_blocks == BATCH_BLOCKS)
 		return false;
 	if (!batch->nr_elements ||
-	    !policy_coalesce(last->pfn + last->nr_pages, pfn, FPR_SECTION_PAGES,
-			     last->nr_pages, nr,
-			     pass->prdev->max_elem_bytes >> PAGE_SHIFT)) {
+	    !fpr_policy_coalesce(last->pfn + last->nr_pages, pfn, FPR_SECTION_PAGES,
+				 last->nr_pages, nr,
+				 pass->prdev->max_elem_bytes >> PAGE_SHIFT)) {
 		if (batch->nr_elements == pass->prdev->capacity)
 			return false;
 		last = &batch->elements[batch->nr_elements++];
@@ -259,7 +259,7 @@ static void put_range(struct zone *zone, unsigned long pfn, unsigned long end)
 
 		spin_lock_irq(&zone->lock);
 		for (held = 0; pfn < end && held < HOLD_BLOCKS; held++) {
-			unsigned int order = policy_piece_order(pfn, end - pfn);
+			unsigned int order = fpr_policy_piece_order(pfn, end - pfn);
 
 			put_block(pfn, order);
 			pfn += 1UL << order;
@@ -271,7 +271,7 @@ static void put_range(struct zone *zone, unsigned long pfn, unsigned long end)
 static bool is_due(const struct pass *pass, u32 granule)
 {
 	return granule_kind(granule) == GRANULE_DIRTY &&
-	       policy_due(granule, jiffies, pass->delay, pass->slack);
+	       fpr_policy_due(granule, jiffies, pass->delay, pass->slack);
 }
 
 /*
@@ -290,7 +290,7 @@ static unsigned long batch_take_range(struct batch *batch, struct pass *pass,
 
 		if (room < 1UL << map->order)
 			break;
-		order = policy_piece_order(pfn, room);
+		order = fpr_policy_piece_order(pfn, room);
 		if (!batch_add(batch, pass, pfn, order))
 			break;
 		fpr_map_range(map, pfn, order, &range);
@@ -441,8 +441,8 @@ static void collect_section(struct batch *batch, struct pass *pass,
 			return;
 		cond_resched();
 
-		due_in = policy_due_in(READ_ONCE(table->granule[pass->index]), jiffies,
-				       pass->delay);
+		due_in = fpr_policy_due_in(READ_ONCE(table->granule[pass->index]), jiffies,
+					   pass->delay);
 		if (due_in > min(pass->slack, pass->delay)) {
 			pass->result.young_pages += 1UL << map->order;
 			pass->result.due_in = min(pass->result.due_in, due_in);
@@ -598,8 +598,8 @@ static int batch_send(struct batch *batch, struct pass *pass)
 
 	/* What is reported without delay was not taken for cold. */
 	if (!err && pass->delay && batch->nr_fresh)
-		pace_reported(&fpr_pace, batch->nr_fresh,
-			      div64_u64(batch->waited, batch->nr_fresh), jiffies);
+		fpr_pace_reported(&fpr_pace, batch->nr_fresh,
+				  div64_u64(batch->waited, batch->nr_fresh), jiffies);
 	batch_put_back(batch, !err);
 	fpr_stat_set(FPR_STAT_IN_FLIGHT_PAGES, 0);
 	fpr_take_poisoned_off();

@@ -35,17 +35,17 @@ struct policy_zone {
 	unsigned long reserve;
 };
 
-bool policy_due(u32 granule, unsigned long now, unsigned long delay,
-		unsigned long slack);
-unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long delay);
-unsigned long policy_spare(const struct policy_zone *zone);
-unsigned long policy_budget(unsigned long spare, unsigned long granule);
-unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,
-			   unsigned long due_in);
-unsigned long policy_retry(unsigned long last);
-bool policy_coalesce(unsigned long end_pfn, unsigned long pfn,
-		     unsigned long section_pages, unsigned long elem_pages,
-		     unsigned long nr_pages, unsigned long max_elem_pages);
-unsigned int policy_piece_order(unsigned long pfn, unsigned long nr_pages);
+bool fpr_policy_due(u32 granule, unsigned long now, unsigned long delay,
+		    unsigned long slack);
+unsigned long fpr_policy_due_in(u32 granule, unsigned long now, unsigned long delay);
+unsigned long fpr_policy_spare(const struct policy_zone *zone);
+unsigned long fpr_policy_budget(unsigned long spare, unsigned long granule);
+unsigned long fpr_policy_sleep(unsigned long dirty, unsigned long threshold,
+			       unsigned long due_in);
+unsigned long fpr_policy_retry(unsigned long last);
+bool fpr_policy_coalesce(unsigned long end_pfn, unsigned long pfn,
+			 unsigned long section_pages, unsigned long elem_pages,
+			 unsigned long nr_pages, unsigned long max_elem_pages);
+unsigned int fpr_policy_piece_order(unsigned long pfn, unsigned long nr_pages);
 
 #endif /* _MM_PAGE_REPORTING_POLICY_H */

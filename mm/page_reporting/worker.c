@@ -87,7 +87,7 @@ static void schedule_pass(unsigned long delay)
 /* How soon a pass is wanted for so many pages that have become dirty just now. */
 static unsigned long wanted_in(unsigned long fresh)
 {
-	return policy_sleep(fresh, threshold_pages(), fpr_base_delay());
+	return fpr_policy_sleep(fresh, threshold_pages(), fpr_base_delay());
 }
 
 static void wake_irq_func(struct irq_work *work)
@@ -189,19 +189,19 @@ static void schedule_next(const struct pass_result *result)
 	backoff = 0;
 
 	if (result->young_pages)
-		schedule_pass(policy_sleep(result->young_pages, threshold_pages(),
-					   result->due_in));
+		schedule_pass(fpr_policy_sleep(result->young_pages, threshold_pages(),
+					       result->due_in));
 	if (!result->passed_over_pages) {
 		retry = 0;
 	} else {
-		retry = policy_retry(result->nr_pages ? 0 : retry);
+		retry = fpr_policy_retry(result->nr_pages ? 0 : retry);
 		schedule_pass(retry);
 	}
 }
 
 static struct pass_result run_pass(struct page_reporting_dev_info *prdev)
 {
-	unsigned long delay = pace_delay(&fpr_pace, fpr_base_delay(), jiffies);
+	unsigned long delay = fpr_pace_delay(&fpr_pace, fpr_base_delay(), jiffies);
 	ktime_t start = ktime_get();
 	struct pass_result result;
 

@@ -341,13 +341,13 @@ static void reuse_makes_wait(struct kunit *test)
 		if (pages[i])
 			__free_pages(pages[i], MAX_PAGE_ORDER);
 	settle();
-	KUNIT_EXPECT_EQ(test, pace_delay(&fpr_pace, fpr_base_delay(), jiffies),
+	KUNIT_EXPECT_EQ(test, fpr_pace_delay(&fpr_pace, fpr_base_delay(), jiffies),
 			fpr_base_delay());
 	/* All that is free has been reported: these are mistakes. */
 	for (i = 0; i < NR; i++)
 		pages[i] = alloc_pages(GFP_BLOCK, MAX_PAGE_ORDER);
 	mutex_lock(&fpr_pass_lock);
-	delay = pace_delay(&fpr_pace, fpr_base_delay(), jiffies);
+	delay = fpr_pace_delay(&fpr_pace, fpr_base_delay(), jiffies);
 	mutex_unlock(&fpr_pass_lock);
 	KUNIT_EXPECT_GT(test, delay, fpr_base_delay());
 	for (i = 0; i < NR; i++)
