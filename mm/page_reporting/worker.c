@@ -11,6 +11,7 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -45,12 +46,13 @@ static DECLARE_DELAYED_WORK(pass_work, pass_work_func);
 
 /*
  * When the next pass runs, valid if one is scheduled, and the earliest time at
- * which one may.  Under due_lock; hooks read without it.
+ * which one may; that may lie so far back that jiffies have wrapped.  Under
+ * due_lock; hooks read without it.
  */
 static DEFINE_SPINLOCK(due_lock);
 static bool scheduled;
 static unsigned long due;
-static unsigned long not_before;
+static u64 not_before;
 
 /* Pages that have become dirty since the last pass began. */
 static atomic_long_t fresh_pages;
@@ -71,15 +73,17 @@ static unsigned long threshold_pages(void)
 static void schedule_pass(unsigned long delay)
 {
 	unsigned long flags, when;
+	u64 now;
 
 	spin_lock_irqsave(&due_lock, flags);
-	when = jiffies + delay;
-	if (time_before(when, not_before))
-		when = not_before;
+	now = get_jiffies_64();
+	if (not_before > now)
+		delay = max_t(unsigned long, delay, not_before - now);
+	when = (unsigned long)now + delay;
 	if (!scheduled || time_before(when, due)) {
 		scheduled = true;
 		due = when;
-		mod_delayed_work(fpr_wq, &pass_work, when - jiffies);
+		mod_delayed_work(fpr_wq, &pass_work, delay);
 	}
 	spin_unlock_irqrestore(&due_lock, flags);
 }
@@ -134,7 +138,7 @@ void fpr_worker_kick(void)
 	if (!fpr_may_go_on())
 		return;
 	spin_lock_irqsave(&due_lock, flags);
-	not_before = jiffies;
+	not_before = get_jiffies_64();
 	spin_unlock_irqrestore(&due_lock, flags);
 	schedule_pass(0);
 }
@@ -149,7 +153,7 @@ void fpr_worker_start(void)
 	unsigned long flags;
 
 	spin_lock_irqsave(&due_lock, flags);
-	not_before = jiffies;
+	not_before = get_jiffies_64();
 	spin_unlock_irqrestore(&due_lock, flags);
 	schedule_pass(fpr_base_delay());
 }
@@ -181,7 +185,7 @@ static void schedule_next(const struct pass_result *result)
 		backoff = clamp(2 * backoff, (unsigned long)BACKOFF_MIN,
 				(unsigned long)BACKOFF_MAX);
 		spin_lock_irqsave(&due_lock, flags);
-		not_before = jiffies + backoff;
+		not_before = get_jiffies_64() + backoff;
 		spin_unlock_irqrestore(&due_lock, flags);
 		schedule_pass(backoff);
 		return;
