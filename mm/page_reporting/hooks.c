@@ -37,7 +37,7 @@ void __page_reporting_freed(unsigned long pfn, unsigned int order,
 }
 
 /* A free granule is being allocated: was it well that it was, or was not, reported? */
-static void learn(struct granule_map *map, unsigned long pfn, u32 granule)
+static void note_use(struct granule_map *map, unsigned long pfn, u32 granule)
 {
 	unsigned long now = jiffies, age = granule_age(granule, now), nr_dirty;
 	bool soon;
@@ -71,7 +71,7 @@ void __page_reporting_taken(unsigned long pfn, unsigned int order)
 		u32 granule = range.table->granule[range.first + i];
 
 		if (granule_kind(granule) != GRANULE_NONE)
-			learn(map, ALIGN_DOWN(pfn, 1UL << map->order) + (i << map->order),
+			note_use(map, ALIGN_DOWN(pfn, 1UL << map->order) + (i << map->order),
 			      granule);
 	}
 	fpr_range_set(&range, granule_make(GRANULE_NONE, jiffies));

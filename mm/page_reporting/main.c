@@ -80,7 +80,7 @@
 /* Serialises registration and changes of what is registered. */
 static DEFINE_MUTEX(registry_lock);
 
-static void go_on(void)
+static void resume_work(void)
 {
 	fpr_worker_kick();
 	fpr_evacuate_start();
@@ -227,7 +227,7 @@ int fpr_set_pause(bool on)
 {
 	if (!on) {
 		if (fpr_pause_clear(FPR_PAUSE_USER))
-			go_on();
+			resume_work();
 		return 0;
 	}
 	fpr_pause_set(FPR_PAUSE_USER);
@@ -259,7 +259,7 @@ static int pause_for_suspend(void)
 	pr_warn("memory is still being moved: no suspend now\n");
 fail:
 	fpr_pause_clear(FPR_PAUSE_SUSPEND);
-	go_on();
+	resume_work();
 	return -EBUSY;
 }
 
@@ -277,7 +277,7 @@ static int pm_notify(struct notifier_block *nb, unsigned long event, void *arg)
 		fallthrough;
 	case PM_POST_SUSPEND:
 		fpr_pause_clear(FPR_PAUSE_SUSPEND);
-		go_on();
+		resume_work();
 		break;
 	}
 	return NOTIFY_OK;
