@@ -27,6 +27,7 @@
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/kernel_stat.h>
+#include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -86,6 +87,7 @@ struct target_pool {
  * @blocked: of these, pages in units that cannot be emptied now
  * @looked: page frames that the look has touched
  * @made: when the plan was made, in jiffies
+ * @offlines: how often memory had gone offline by then
  * @plan: what moves where
  * @next_source: how much of the plan's sources is done
  * @next_target: how much of the plan's targets is used up
@@ -101,6 +103,7 @@ struct evacuation {
 	unsigned long blocked;
 	unsigned long looked;
 	unsigned long made;
+	unsigned long offlines;
 	struct evacuate_plan plan;
 	unsigned int next_source;
 	unsigned int next_target;
@@ -118,6 +121,15 @@ static DECLARE_DELAYED_WORK(evacuate_work, evacuate_work_func);
 /* Held while pages are looked at and moved. */
 static DEFINE_MUTEX(evacuate_running);
 
+/*
+ * Memory that goes offline takes its struct pages along, so a plan that is older
+ * than that is void.  The lock is held while units of a plan are looked at, and
+ * not while pages are moved: a unit that is isolated, or has pages in the pool,
+ * does not go.
+ */
+static DEFINE_MUTEX(offline_lock);
+static unsigned long nr_offlines;
+
 /* Where the next window starts, 0 between rounds; and rounds still to be made. */
 static unsigned long cursor;
 static unsigned int rounds_left;
@@ -131,7 +143,7 @@ static bool hurried;
 static unsigned long hurries_done;
 static DECLARE_WAIT_QUEUE_HEAD(hurry_wait);
 
-static bool allowed(void)
+static bool may_evacuate(void)
 {
 	return the_evacuation && fpr_may_go_on() &&
 	       (READ_ONCE(page_reporting_evacuate) || READ_ONCE(hurried));
@@ -449,6 +461,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 	ev->looked = 0;
 
 	get_online_mems();
+	ev->offlines = nr_offlines;
 	for (ev->nr = 0; ev->nr < EVACUATE_WINDOW; ev->nr++) {
 		struct evacuate_unit *unit = &ev->units[ev->nr];
 		unsigned long pfn = start + ev->nr * pageblock_nr_pages;
@@ -550,7 +563,11 @@ static void pool_put_all(struct zone *zone, struct target_pool *pool)
 
 	for (order = 0; order < NR_PAGE_ORDERS; order++)
 		blocks_put(zone, &pool->list[order]);
-	blocks_put(zone, &pool->bad);
+	if (!list_empty(&pool->bad)) {
+		blocks_put(zone, &pool->bad);
+		/* A pass takes the bad pages off the free lists. */
+		fpr_worker_kick();
+	}
 	pool_init(pool);
 }
 
@@ -743,8 +760,33 @@ static enum fpr_left folios_left(struct list_head *folios)
 }
 
 /*
- * Empty a unit.  Returns how many pages moved; *left says why it is not whole, and
- * *begun whether any page was tried.
+ * Get ready to empty a unit of the plan: look again, take room for all that is in
+ * it, and isolate it.  *go_on is false if no other unit is worth a try.
+ */
+static enum fpr_left unit_prepare(struct evacuation *ev, unsigned int unit, bool *go_on)
+{
+	unsigned long pfn = ev->start + unit * pageblock_nr_pages, looked = 0;
+	enum fpr_left left;
+	u16 nr_free;
+
+	mutex_lock(&offline_lock);
+	*go_on = ev->offlines == nr_offlines;
+	left = *go_on ? unit_look(pfn, &nr_free, &looked) : FPR_LEFT_RACED;
+	if (!left && nr_free != ev->units[unit].free)
+		left = FPR_LEFT_RACED;
+	if (!left && !pool_fill(ev, pageblock_nr_pages - nr_free)) {
+		left = FPR_LEFT_NO_TARGET;
+		*go_on = false;
+	}
+	if (!left && !__page_reporting_close(pfn_to_page(pfn)))
+		left = FPR_LEFT_RACED;
+	mutex_unlock(&offline_lock);
+	return left;
+}
+
+/*
+ * Empty an isolated unit, and end its isolation.  Returns how many pages moved;
+ * *left says why it is not whole, and *begun whether any page was tried.
  */
 static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
 			       enum fpr_left *left, bool *begun)
@@ -760,11 +802,6 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
 	};
 	unsigned int flags, moved = 0;
 
-	*begun = false;
-	if (!__page_reporting_close(pfn_to_page(pfn))) {
-		*left = FPR_LEFT_RACED;
-		return 0;
-	}
 	INIT_LIST_HEAD(&cc.migratepages);
 	*left = unit_collect(ev, pfn, &cc);
 	if (!*left) {
@@ -795,23 +832,16 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
  */
 static unsigned int source_try(struct evacuation *ev, unsigned int unit, bool *go_on)
 {
-	unsigned long pfn = ev->start + unit * pageblock_nr_pages, looked = 0;
+	unsigned long pfn = ev->start + unit * pageblock_nr_pages;
 	struct evacuate_seen *seen;
 	unsigned int moved = 0;
 	enum fpr_left left;
 	bool begun = false;
-	u16 nr_free;
 
 	*go_on = fpr_zone_spare(ev->zone) >= 2 * pageblock_nr_pages;
 	if (!*go_on)
 		return 0;
-	left = unit_look(pfn, &nr_free, &looked);
-	if (!left && nr_free != ev->units[unit].free)
-		left = FPR_LEFT_RACED;
-	if (!left && !pool_fill(ev, pageblock_nr_pages - nr_free)) {
-		left = FPR_LEFT_NO_TARGET;
-		*go_on = false;
-	}
+	left = unit_prepare(ev, unit, go_on);
 	if (!left)
 		moved = unit_empty(ev, pfn, &left, &begun);
 
@@ -829,6 +859,11 @@ static unsigned int source_try(struct evacuation *ev, unsigned int unit, bool *g
 	return moved;
 }
 
+static bool plan_is_left(const struct evacuation *ev)
+{
+	return ev->next_source < ev->plan.nr_sources;
+}
+
 /* Carry a part of the plan out; returns how many units have become whole. */
 static unsigned int plan_go_on(struct evacuation *ev, unsigned int budget)
 {
@@ -836,7 +871,7 @@ static unsigned int plan_go_on(struct evacuation *ev, unsigned int budget)
 	unsigned int moved = 0;
 	bool go_on = true;
 
-	while (go_on && ev->next_source < ev->plan.nr_sources && moved < budget && allowed()) {
+	while (go_on && plan_is_left(ev) && moved < budget && may_evacuate()) {
 		moved += source_try(ev, ev->plan.source[ev->next_source++], &go_on);
 		cond_resched();
 	}
@@ -848,11 +883,6 @@ static unsigned int plan_go_on(struct evacuation *ev, unsigned int budget)
 }
 
 /* The work */
-
-static bool plan_is_left(const struct evacuation *ev)
-{
-	return ev->next_source < ev->plan.nr_sources;
-}
 
 static void plan_drop(struct evacuation *ev)
 {
@@ -914,7 +944,7 @@ static void round_end(struct evacuation *ev, bool hurry)
  * Pages on the per-CPU lists and batches belong to units, of which they would
  * trickle back one by one, and no unit with such a page is quiet, or movable.
  */
-static void settle(bool hurry)
+static void drain_lists(bool hurry)
 {
 	/* A flush has done so. */
 	if (!hurry && fpr_drain_free_if_due())
@@ -957,7 +987,7 @@ static unsigned long evacuate_a_little(struct evacuation *ev, bool hurry,
 		return 0;
 	}
 	if (!cursor)
-		settle(hurry);
+		drain_lists(hurry);
 	if (!window_next(ev, hurry)) {
 		round_end(ev, hurry);
 		return EVACUATE_QUIET;
@@ -974,7 +1004,7 @@ static void evacuate_work_func(struct work_struct *work)
 	unsigned long delay, looked;
 	unsigned int share;
 
-	if (!allowed())
+	if (!may_evacuate())
 		return;
 	mutex_lock(&evacuate_running);
 	if (hurry && time_after(jiffies, READ_ONCE(hurry_until))) {
@@ -1007,7 +1037,7 @@ static void evacuate_work_func(struct work_struct *work)
  */
 void fpr_evacuate_start(void)
 {
-	if (allowed())
+	if (may_evacuate())
 		mod_delayed_work(evacuate_wq, &evacuate_work, EVACUATE_QUIET);
 }
 
@@ -1038,8 +1068,9 @@ void fpr_evacuate_now(unsigned long until)
  * fpr_evacuate_wait() - wait until no page is being moved
  * @until: give up then, in jiffies
  *
- * Context: Process context; sleeps.  Evacuation is not allowed any more.
- * Return: true if nothing is being moved, and nothing will be.
+ * Context: Process context; sleeps.
+ * Return: true if nothing is being moved; nothing will be, if the engine was paused
+ * before.
  */
 bool fpr_evacuate_wait(unsigned long until)
 {
@@ -1050,6 +1081,16 @@ bool fpr_evacuate_wait(unsigned long until)
 	}
 	mutex_unlock(&evacuate_running);
 	return true;
+}
+
+static int note_offline(struct notifier_block *nb, unsigned long action, void *arg)
+{
+	if (action == MEM_GOING_OFFLINE) {
+		mutex_lock(&offline_lock);
+		nr_offlines++;
+		mutex_unlock(&offline_lock);
+	}
+	return NOTIFY_OK;
 }
 
 static int __init evacuate_init(void)
@@ -1064,6 +1105,8 @@ static int __init evacuate_init(void)
 		attrs->nice = MAX_NICE;
 		err = apply_workqueue_attrs(evacuate_wq, attrs);
 	}
+	if (!err)
+		err = hotplug_memory_notifier(note_offline, DEFAULT_CALLBACK_PRI);
 	free_workqueue_attrs(attrs);
 	if (err)
 		pr_err("cannot evacuate: %d\n", err);
