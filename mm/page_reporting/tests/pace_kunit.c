@@ -5,6 +5,7 @@
 #include <kunit/test.h>
 #include <linux/jiffies.h>
 
+#include "../granule.h"
 #include "../pace.h"
 
 #define BASE	((unsigned long)HZ)
@@ -61,6 +62,19 @@ static void delay_has_a_limit(struct kunit *test)
 	come_again(&pace, JOB, 100 * BASE, 101 * BASE, &now);
 	KUNIT_EXPECT_EQ(test, fpr_pace_delay(&pace, BASE, now), PACE_MAX * BASE);
 	KUNIT_EXPECT_EQ(test, fpr_pace_delay(&pace, 0, now), 0UL);
+}
+
+/* A delay that is long anyway does not become hours. */
+static void long_delay_hardly_grows(struct kunit *test)
+{
+	unsigned long base = 20 * HZ, now = 1000 * BASE;
+	struct pace pace = {};
+
+	/* What had been free for longer than this does not count. */
+	come_again(&pace, JOB, GRANULE_LONG_AGO - 1, GRANULE_LONG_AGO + PACE_SOON - 2, &now);
+	KUNIT_EXPECT_GT(test, fpr_pace_delay(&pace, base, now), base);
+	KUNIT_EXPECT_LE(test, fpr_pace_delay(&pace, base, now), 60UL * HZ);
+	KUNIT_EXPECT_EQ(test, fpr_pace_delay(&pace, 600UL * HZ, now), 600UL * HZ);
 }
 
 static void little_memory_holds_up_nothing(struct kunit *test)
@@ -131,6 +145,7 @@ static struct kunit_case pace_cases[] = {
 	KUNIT_CASE(starts_at_the_base),
 	KUNIT_CASE(job_that_comes_again_is_waited_for),
 	KUNIT_CASE(delay_has_a_limit),
+	KUNIT_CASE(long_delay_hardly_grows),
 	KUNIT_CASE(little_memory_holds_up_nothing),
 	KUNIT_CASE(large_job_is_not_held_up),
 	KUNIT_CASE(late_reuse_is_no_mistake),
