@@ -2,19 +2,20 @@
 /*
  * Evacuation: free memory that lies in pieces becomes whole.
  *
- * A host that backs its guests with huge pages can take back nothing less, and
- * one page in use keeps a whole unit (a pageblock) there.  This empties the
- * emptiest units into the holes of the fullest ones; a later pass reports them.
+ * A host that backs its guests with huge pages can take back nothing smaller, and
+ * a single page in use keeps a whole unit (a pageblock) in the guest.  This empties
+ * the emptiest units into the holes of the fullest ones; a later pass reports them.
  *
  * It has a work of its own on a queue of its own, and holds nothing that others
- * wait for while it moves pages: should it ever be stuck, nothing else is.  It
- * does not wait either: pages are migrated in asynchronous mode and without
- * recursion into I/O or file systems, so a locked page or buffer stays where it
- * is.  It writes nothing back, drops nothing, and splits no folio.
+ * wait for while it moves pages: should it get stuck, nothing else does.  It does
+ * not wait either: pages are migrated in asynchronous mode and without recursion
+ * into I/O or file systems, so a locked page or buffer stays where it is.  It
+ * writes nothing back, drops nothing, and moves large folios into holes of their
+ * size only, so that migration has no reason to split them.
  *
- * A unit is looked at first, without locks, and begun only if all that is in it
+ * A unit is looked at first, without locks, and begun only if everything in it
  * seems to be movable.  Then all its pages are taken off the LRU lists, and they
- * are moved only if that was indeed all of them.
+ * are moved only if none is missing.
  *
  * While a unit is emptied it is isolated, so that what becomes free in it stays
  * there and merges.  Targets are picked here, from the free lists: the allocator
@@ -54,7 +55,7 @@
 #include "state.h"
 #include "worker.h"
 
-/* After something has changed: one round to remember, one to act, one to tidy. */
+/* Rounds after something has changed: one to remember, one to act, one to tidy up. */
 #define ROUNDS		3
 /* Blocks taken or put back under one hold of a zone's lock. */
 #define HOLD_BLOCKS	32
@@ -134,10 +135,10 @@ static unsigned long nr_offlines;
 static unsigned long cursor;
 static unsigned int rounds_left;
 static unsigned long round_stranded, round_blocked;
-/* What could not be moved is looked at again at that time. */
+/* When blocked units are looked at again, and how long that wait was. */
 static unsigned long retry, retry_at;
 
-/* A flush is in a hurry until then; and how many such rounds are over. */
+/* A flush is in a hurry until this time; and how many such rounds are over. */
 static unsigned long hurry_until;
 static bool hurried;
 static unsigned long hurries_done;
@@ -238,7 +239,7 @@ static bool memory_is_calm(void)
 
 /* Looking */
 
-/* What is remembered of a unit; NULL if there is no memory to remember anything. */
+/* What is remembered of a unit; NULL if there is no memory for that. */
 static struct evacuate_seen *seen_at(unsigned long pfn)
 {
 	static DEFINE_XARRAY(chunks);
@@ -291,8 +292,8 @@ static enum fpr_left buffers_left(struct folio *folio)
 }
 
 /*
- * Can a folio that we have a reference to, which the LRU lists have not, be
- * moved at once?  Exact but for what happens after the look.
+ * Can a folio be moved at once?  The caller has a reference to it, and the LRU
+ * lists have none.  Exact but for what happens after the look.
  */
 static enum fpr_left folio_left(struct folio *folio)
 {
@@ -426,7 +427,7 @@ static enum fpr_left unit_look(unsigned long start, u16 *nr_free, unsigned long 
 			nr = 1 << min_t(unsigned int, buddy_order_unsafe(page), pageblock_order);
 			*nr_free += min_t(unsigned int, nr, pageblock_nr_pages - i);
 		} else if (PageLRU(page)) {
-			/* Doubtful pages are costly to judge: one is enough. */
+			/* Pages are costly to judge, and one that stays is enough. */
 			if (left)
 				nr = 1;
 			else
@@ -591,12 +592,12 @@ static void target_take(struct evacuation *ev, unsigned int need)
 		if (order >= pageblock_order ||
 		    get_pageblock_migratetype(page) != MIGRATE_MOVABLE ||
 		    fpr_zone_spare(zone) < 2 * pageblock_nr_pages) {
-			/* Not what it was, or no more to be had. */
+			/* It has changed, or the zone can spare no more. */
 			pfn = end;
 			break;
 		}
 		__page_reporting_isolate(page, order);
-		/* In use, or free again when it comes back; and nobody's reuse. */
+		/* In use from now on, or freed when it comes back.  This is no reuse. */
 		if (order >= page_reporting_granule_order)
 			fpr_map_set(pfn, order, GRANULE_NONE);
 		pool_add(&ev->pool, page, order);
@@ -607,7 +608,7 @@ static void target_take(struct evacuation *ev, unsigned int need)
 	ev->target_pfn = pfn < end ? pfn : 0;
 }
 
-/* See to it that the pool has @need pages; false if there are no more targets. */
+/* Make sure that the pool has @need pages; false if there are no more targets. */
 static bool pool_fill(struct evacuation *ev, unsigned int need)
 {
 	while (ev->pool.nr_pages < need) {
@@ -924,7 +925,7 @@ static void round_end(struct evacuation *ev, bool hurry)
 {
 	fpr_stat_set(FPR_STAT_STRANDED_PAGES, round_stranded);
 	fpr_stat_set(FPR_STAT_BLOCKED_PAGES, round_blocked);
-	/* A commit of a journal, an end of I/O: what is blocked now may not be then. */
+	/* A commit of a journal or the end of an I/O may unblock units. */
 	if (!rounds_left || !--rounds_left) {
 		retry = clamp(2 * retry, (unsigned long)EVACUATE_RETRY_MIN,
 			      (unsigned long)EVACUATE_RETRY_MAX);
@@ -941,12 +942,12 @@ static void round_end(struct evacuation *ev, bool hurry)
 }
 
 /*
- * Pages on the per-CPU lists and batches belong to units, of which they would
- * trickle back one by one, and no unit with such a page is quiet, or movable.
+ * A unit with a page on a per-CPU list or batch is neither quiet nor movable, and
+ * such pages return one at a time; so drain the lists before a round.
  */
 static void drain_lists(bool hurry)
 {
-	/* A flush has done so. */
+	/* A flush has drained them already. */
 	if (!hurry && fpr_drain_free_if_due())
 		fpr_drain_lru(jiffies + HZ);
 }
@@ -979,7 +980,7 @@ static unsigned long evacuate_a_little(struct evacuation *ev, bool hurry,
 	if (plan_is_left(ev) && (hurry || time_before(jiffies, ev->made + PLAN_AGE_MAX))) {
 		whole = plan_go_on(ev, hurry ? EVACUATE_BUDGET_HURRY : EVACUATE_BUDGET);
 		if (whole) {
-			/* Once more: there may be more than one look can see. */
+			/* Look once more: one plan does not find everything. */
 			rounds_left = ROUNDS;
 			/* A pass may have passed it over while it was isolated. */
 			fpr_worker_note(whole * pageblock_nr_pages);

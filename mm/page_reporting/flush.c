@@ -82,7 +82,7 @@ static int flush_once(unsigned int flags, unsigned long until)
 	bool drained;
 	int err = 0;
 
-	/* Whoever flushes does not ask how cold anything is, or how seldom to drain. */
+	/* A flush reports what is hot as well, and drains however recent the last drain. */
 	drained = fpr_drain_lru(until);
 	fpr_drain_free();
 	if (flags & FPR_FLUSH_EVACUATE && time > 0)

@@ -36,7 +36,7 @@ void __page_reporting_freed(unsigned long pfn, unsigned int order,
 	rcu_read_unlock();
 }
 
-/* A free granule is being allocated: was it well that it was, or was not, reported? */
+/* A free granule is being allocated: tell the pace how the delay has served it. */
 static void note_use(struct granule_map *map, unsigned long pfn, u32 granule)
 {
 	unsigned long now = jiffies, age = granule_age(granule, now), nr_dirty;
@@ -52,7 +52,7 @@ static void note_use(struct granule_map *map, unsigned long pfn, u32 granule)
 	trace_page_reporting_reuse(pfn, map->order, age, soon);
 	fpr_stat_add(FPR_STAT_REUSED, 1);
 	fpr_stat_add(FPR_STAT_REUSED_SOON, soon);
-	/* One that the host still backs would have done. */
+	/* Other memory, which the host still backs, might have served. */
 	fpr_stat_add(FPR_STAT_REUSED_AVOIDABLE, !!nr_dirty);
 }
 

@@ -4,12 +4,13 @@
  *
  * Whether free memory was cold enough is known only afterwards: when as much of
  * it is allocated again soon, the host has dropped and backed it for nothing.
- * As much, and not the same: what was reported lies at the tail of the free
- * lists, so a job that comes again is given other granules than it freed.  One
- * delay therefore serves all memory.  It grows when a good part of what was
- * reported is needed again within PACE_SOON, and is a good part of what is needed:
- * to a little more than the time for which that memory had been free.  It falls
- * back to the configured delay by halves, when nobody has had use of it for a while.
+ * What counts is the amount, not the address: what was reported lies at the tail
+ * of the free lists, so a job that comes again is given other granules than it
+ * freed.  One delay therefore serves all memory.  It grows when a good part of
+ * what was reported is needed again within PACE_SOON, and makes up a good part of
+ * what is needed: to a little more than the time for which that memory had been
+ * free.  It is halved, down to the configured delay, for each period in which it
+ * was of no use.
  *
  * The hooks write single words of struct pace without a lock.  A lost update
  * makes the delay a little shorter or longer, once.
@@ -88,7 +89,7 @@ void fpr_pace_reported(struct pace *pace, unsigned long nr, unsigned long waited
  * what was reported, and a longer delay would not have helped.
  *
  * Context: Any.
- * Return: true if as much was reported only a short time ago.
+ * Return: true if at least as much was reported within the last PACE_SOON.
  */
 bool fpr_pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
 			 unsigned long now)
@@ -137,11 +138,11 @@ void fpr_pace_kept(struct pace *pace, unsigned long age, unsigned long base,
 /**
  * fpr_pace_delay() - how long memory stays free before it is reported, now
  * @pace: the pace
- * @base: the configured delay; 0 means at once, whatever came of it before
+ * @base: the configured delay; 0 reports at once, regardless of earlier reuse
  * @now: jiffies
  *
  * Context: One caller at a time.
- * Return: Jiffies, @base at least and PACE_MAX times that at most.
+ * Return: Jiffies, from @base to PACE_MAX times @base.
  */
 unsigned long fpr_pace_delay(struct pace *pace, unsigned long base, unsigned long now)
 {

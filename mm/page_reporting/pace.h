@@ -14,16 +14,16 @@
 
 /* Memory that is needed again within this time was reported by mistake. */
 #define PACE_SOON	(5 * HZ)
-/* A longer delay is halved for each such time in which nobody had use of it. */
+/* A longer delay is halved for each such period in which it was of no use. */
 #define PACE_COOLING	(30 * HZ)
-/* The delay grows to so many times the configured one at most. */
+/* The longest delay, as a multiple of the configured one. */
 #define PACE_MAX	16
 /*
- * The delay grows when one reported page in so many was needed again soon, and one
- * needed page in so many had been reported just before,
+ * Mistakes count when they make up this part of the pages that were reported lately
+ * and of the pages that were needed since: one in four.
  */
 #define PACE_SHARE	4
-/* and no less than this: little memory does not hold up much. */
+/* Fewer mistakes, in pages, do not count: a small job must not hold up a large one. */
 #define PACE_WORTH	(SZ_16M >> PAGE_SHIFT)
 
 /**

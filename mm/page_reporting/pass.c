@@ -132,7 +132,7 @@ static struct batch the_batch;
 static void stall_warn(struct timer_list *timer)
 {
 	fpr_stat_add(FPR_STAT_STALLS, 1);
-	pr_warn_once("the host has not answered for %d s; what it was sent is missing until it does\n",
+	pr_warn_once("the host has not answered for %d s; the reported pages are unavailable until it does\n",
 		     STALL_TIME / HZ);
 }
 
@@ -151,7 +151,7 @@ static void batch_reset(struct batch *batch)
 	batch->full = false;
 }
 
-/* What may be taken from a zone; NULL if the batch has no room for one more zone. */
+/* What may still be taken from a zone; NULL if the batch cannot take from another. */
 static struct batch_zone *batch_zone(struct batch *batch, struct zone *zone,
 				     unsigned long granule)
 {
@@ -251,7 +251,7 @@ static void put_block(unsigned long pfn, unsigned int order)
 	}
 }
 
-/* Give a range of isolated pages back, in pieces as large as they come. */
+/* Give a range of isolated pages back, in the largest blocks that it consists of. */
 static void put_range(struct zone *zone, unsigned long pfn, unsigned long end)
 {
 	while (pfn < end) {
@@ -341,8 +341,8 @@ static void pass_over(struct pass *pass, struct granule_map *map, unsigned long 
 }
 
 /*
- * May blocks of this pageblock be away for a moment?  What each granule that is
- * not taken becomes is decided here.
+ * May blocks of this pageblock be off the free lists for a moment?  If not, this
+ * also decides what becomes of the granule.
  */
 static bool may_isolate(struct pass *pass, struct granule_range *granule,
 			struct page *page, unsigned long pfn)
@@ -353,7 +353,7 @@ static bool may_isolate(struct pass *pass, struct granule_range *granule,
 		/* Offlining and contiguous allocation rely on what they isolated. */
 		pass_over(pass, granule->map, pfn, PAGE_REPORTING_SKIP_ISOLATED);
 	} else if (mt == MIGRATE_HIGHATOMIC) {
-		/* A reserve that would be missed; it stays dirty for when it ends. */
+		/* A reserve must stay available; the granule stays dirty until it ends. */
 		trace_page_reporting_skip(pfn, PAGE_REPORTING_SKIP_RESERVED);
 	} else if (PageHWPoison(page)) {
 		fpr_range_set(granule, granule_make(GRANULE_NONE, jiffies));
@@ -400,7 +400,7 @@ static void batch_take(struct batch *batch, struct pass *pass,
 
 	order = buddy_order(page);
 	budget = is_migrate_cma(get_pageblock_migratetype(page)) ? &bz->cma_budget : &bz->budget;
-	/* All of the block is away for a moment, whatever is taken of it. */
+	/* The whole block is off the free lists for a moment, whatever is taken of it. */
 	spare = budget == &bz->budget ? fpr_zone_spare(zone) : ULONG_MAX;
 	if (*budget < 1UL << map->order || spare < 1UL << order) {
 		if (batch->nr_pages)
@@ -596,7 +596,7 @@ static int batch_send(struct batch *batch, struct pass *pass)
 	trace_page_reporting_done(batch->nr_elements, batch->nr_pages,
 				  ktime_us_delta(ktime_get(), start), err);
 
-	/* What is reported without delay was not taken for cold. */
+	/* A report without delay says nothing about how cold the memory was. */
 	if (!err && pass->delay && batch->nr_fresh)
 		fpr_pace_reported(&fpr_pace, batch->nr_fresh,
 				  div64_u64(batch->waited, batch->nr_fresh), jiffies);

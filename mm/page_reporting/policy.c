@@ -102,7 +102,8 @@ unsigned long fpr_policy_sleep(unsigned long dirty, unsigned long threshold,
  * fpr_policy_retry() - when to look again at what could not be reported
  * @last: how long the last wait was; 0 for the first
  *
- * A zone may stay short of memory, or a pageblock isolated, for good.
+ * A zone may stay short of memory, or a pageblock isolated, for as long as the
+ * guest runs.
  *
  * Context: Any.
  * Return: Jiffies.

@@ -11,11 +11,11 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
-/* What is below the threshold waits no longer than this. */
+/* The longest wait of less than the threshold. */
 #define POLICY_CRUMBS		(30 * HZ)
-/* Passes are at least this far apart, whatever falls due. */
+/* The least time between two passes, whatever falls due. */
 #define POLICY_MIN_SLEEP	max(HZ / 50, 1)
-/* What was passed over is looked at again: from so soon to so late. */
+/* The shortest and the longest wait before what was passed over is looked at again. */
 #define POLICY_RETRY_MIN	(30 * HZ)
 #define POLICY_RETRY_MAX	(15 * 60 * HZ)
 

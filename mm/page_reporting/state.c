@@ -23,7 +23,7 @@ unsigned int page_reporting_delay_ms = 700;
 /* What must wait to be reported before it is worth waking up for. */
 unsigned int page_reporting_threshold_kbytes = 4096;
 
-/* Make free memory whole: 0 never, 1 when that disturbs nobody. */
+/* Make free memory whole: 0 off (a flush can still ask for it), 1 on. */
 unsigned int page_reporting_evacuate = 1;
 
 /* Guards the map as a whole, and what is in flight. */

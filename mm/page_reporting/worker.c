@@ -2,9 +2,9 @@
 /*
  * The worker: when a pass runs.
  *
- * It sleeps until the next granule falls due, and not at all when nothing is
- * dirty.  One time says when the next pass runs.  It only moves forward in a
- * pass; everybody else can ask for an earlier one.
+ * It sleeps until the next granule falls due, and without limit when nothing is
+ * dirty.  One time says when the next pass runs.  A pass sets it; everybody else
+ * can only ask for an earlier one.
  */
 #include <linux/buffer_head.h>
 #include <linux/cpumask.h>
@@ -30,11 +30,11 @@
 #include "state.h"
 #include "worker.h"
 
-/* Draining per-CPU lists disturbs everybody: only after so much was reported, */
+/* Draining per-CPU lists disturbs everybody: a pass must have reported this much. */
 #define DRAIN_WORTH_PAGES	(SZ_16M >> PAGE_SHIFT)
-/* and not more often than this. */
+/* The least time between two drains that nobody asked for. */
 #define DRAIN_INTERVAL		(5 * HZ)
-/* After an error the next try waits so long, and twice as long each time. */
+/* The wait after an error; it doubles with each further one, up to the maximum. */
 #define BACKOFF_MIN		HZ
 #define BACKOFF_MAX		(60 * HZ)
 
@@ -69,7 +69,7 @@ static unsigned long threshold_pages(void)
 	return READ_ONCE(page_reporting_threshold_kbytes) >> (PAGE_SHIFT - 10);
 }
 
-/* See to it that a pass runs within @delay jiffies. */
+/* Make sure that a pass runs within @delay jiffies, or as soon as one may. */
 static void schedule_pass(unsigned long delay)
 {
 	unsigned long flags, when;
@@ -289,7 +289,7 @@ void fpr_drain_free(void)
 }
 
 /**
- * fpr_drain_free_if_due() - the same, but not more often than is good
+ * fpr_drain_free_if_due() - the same, unless it was done a short time ago
  *
  * Context: As fpr_drain_free().
  * Return: true if the lists were drained.
