@@ -6,12 +6,12 @@
  * a single page in use keeps a whole unit (a pageblock) in the guest.  This empties
  * the emptiest units into the holes of the fullest ones; a later pass reports them.
  *
- * It has a work of its own on a queue of its own, and holds nothing that others
- * wait for while it moves pages: should it get stuck, nothing else does.  It does
- * not wait either: pages are migrated in asynchronous mode and without recursion
- * into I/O or file systems, so a locked page or buffer stays where it is.  It
- * writes nothing back, drops nothing, and moves large folios into holes of their
- * size only, so that migration has no reason to split them.
+ * It runs on a workqueue of its own, and holds nothing that others wait for while
+ * it moves pages: should it get stuck, nothing else does.  It does not wait either:
+ * pages are migrated in asynchronous mode and without recursion into I/O or file
+ * systems, so a locked page or buffer stays where it is.  It writes nothing back and
+ * drops nothing.  Large folios move into holes of their size, so that migration has
+ * no reason to split them.
  *
  * A unit is looked at first, without locks, and begun only if everything in it
  * seems to be movable.  Then all its pages are taken off the LRU lists, and they
