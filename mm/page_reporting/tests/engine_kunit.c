@@ -531,6 +531,27 @@ static void every_order_works(struct kunit *test)
 	}
 }
 
+static void new_order_reports_all_again(struct kunit *test)
+{
+	unsigned long before;
+
+	settle();
+	before = fake.nr_pages;
+	KUNIT_ASSERT_EQ(test, fpr_set_order(pageblock_order - 1), 0);
+	settle();
+	KUNIT_EXPECT_GT(test, fake.nr_pages - before, nr_free_pages() / 2);
+}
+
+/* One that only the next pass would apply: as of a kernel parameter. */
+static void flush_applies_the_order(struct kunit *test)
+{
+	settle();
+	page_reporting_delay_ms = 600000;
+	WRITE_ONCE(page_reporting_order, pageblock_order - 1);
+	KUNIT_EXPECT_EQ(test, fpr_flush(20000, 0), 0);
+	KUNIT_EXPECT_EQ(test, page_reporting_granule_order, pageblock_order - 1U);
+}
+
 static void low_order_reports_pieces(struct kunit *test)
 {
 	struct page *page;
@@ -723,6 +744,8 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(refused_stays_dirty),
 	KUNIT_CASE(forget_makes_dirty),
 	KUNIT_CASE(every_order_works),
+	KUNIT_CASE(new_order_reports_all_again),
+	KUNIT_CASE(flush_applies_the_order),
 	KUNIT_CASE(low_order_reports_pieces),
 	KUNIT_CASE(one_device_only),
 	KUNIT_CASE(flush_does_not_wait_for_cold),

@@ -167,6 +167,12 @@ static void quiet_takes_time(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seen.failures, 0);
 }
 
+/* What the admin guide says evacuation costs in memory. */
+static void six_bytes_a_unit(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, sizeof(struct evacuate_seen), (size_t)6);
+}
+
 static void failure_makes_wait(struct kunit *test)
 {
 	unsigned long now = 1000UL * HZ, wait = EVACUATE_QUIET, early;
@@ -237,6 +243,7 @@ static struct kunit_case evacuate_policy_cases[] = {
 	KUNIT_CASE(gain_exceeds_cost),
 	KUNIT_CASE(random_plans_are_sound),
 	KUNIT_CASE(quiet_takes_time),
+	KUNIT_CASE(six_bytes_a_unit),
 	KUNIT_CASE(failure_makes_wait),
 	KUNIT_CASE(large_folios_need_large_holes),
 	KUNIT_CASE(share_follows_idle_time),
