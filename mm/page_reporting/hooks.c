@@ -72,7 +72,7 @@ void __page_reporting_taken(unsigned long pfn, unsigned int order)
 
 		if (granule_kind(granule) != GRANULE_NONE)
 			note_use(map, ALIGN_DOWN(pfn, 1UL << map->order) + (i << map->order),
-			      granule);
+				 granule);
 	}
 	fpr_range_set(&range, granule_make(GRANULE_NONE, jiffies));
 out:
