@@ -161,8 +161,12 @@ static struct batch_zone *batch_zone(struct batch *batch, struct zone *zone,
 	for (i = 0; i < batch->nr_zones; i++)
 		if (batch->zones[i].zone == zone)
 			return &batch->zones[i];
-	if (batch->nr_zones == BATCH_ZONES)
-		return NULL;
+	if (batch->nr_zones == BATCH_ZONES) {
+		if (batch->nr_pages)
+			return NULL;
+		/* Nothing has been taken from any of them: make room for others. */
+		batch->nr_zones = 0;
+	}
 
 	bz = &batch->zones[batch->nr_zones++];
 	bz->zone = zone;
