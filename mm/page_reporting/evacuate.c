@@ -340,11 +340,11 @@ static enum fpr_left doubtful_left(struct page *page)
 	return left;
 }
 
-/* References that an unlocked page on an LRU list should have. */
-static int expected_refs(const struct folio *folio, unsigned long flags)
+/* References that an unlocked folio on an LRU list should have, if it is of this order. */
+static int expected_refs(const struct folio *folio, unsigned long flags, unsigned int order)
 {
 	unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
-	unsigned long nr = 1UL << compound_order((struct page *)folio);
+	unsigned long nr = 1UL << order;
 	int refs = 1 + (flags & BIT(PG_head) ? atomic_read(&folio->_large_mapcount) :
 					       atomic_read(&folio->_mapcount));
 
@@ -377,7 +377,7 @@ static unsigned int lru_page_look(struct page *page, enum fpr_left *left)
 		*left = FPR_LEFT_UNMOVABLE;
 	else if (flags & (BIT(PG_writeback) | BIT(PG_locked)))
 		*left = FPR_LEFT_LOCKED;
-	else if (folio_ref_count(folio) > expected_refs(folio, flags))
+	else if (folio_ref_count(folio) > expected_refs(folio, flags, order))
 		*left = FPR_LEFT_PINNED;
 	else if (flags & BIT(PG_private))
 		*left = doubtful_left(page);
