@@ -93,6 +93,7 @@ struct target_pool {
  * @next_source: how much of the plan's sources is done
  * @next_target: how much of the plan's targets is used up
  * @target_pfn: the page frame in the target at hand where to go on; 0: a new one
+ * @target_room: how many pages may still be taken from it
  * @pool: free pages of targets
  */
 struct evacuation {
@@ -109,6 +110,7 @@ struct evacuation {
 	unsigned int next_source;
 	unsigned int next_target;
 	unsigned long target_pfn;
+	unsigned int target_room;
 	struct target_pool pool;
 };
 
@@ -448,6 +450,12 @@ static enum fpr_left unit_look(unsigned long start, u16 *nr_free, unsigned long 
 	return left;
 }
 
+/* May its pages be moved, or its holes be filled?  Not those of reserves. */
+static bool type_is_ordinary(struct page *page)
+{
+	return get_pageblock_migratetype(page) < MIGRATE_PCPTYPES;
+}
+
 /*
  * Look at the window that starts at @start.  It ends where the zone does; at the
  * end of memory it is empty.  In a hurry, what changed a moment ago is a source
@@ -482,12 +490,18 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 		else if (page_zone(page) != ev->zone)
 			break;
 		cond_resched();
-		if (unit_is_free(pfn) || get_pageblock_migratetype(page) != MIGRATE_MOVABLE)
+		if (unit_is_free(pfn) || !type_is_ordinary(page))
 			continue;
 
 		left = unit_look(pfn, &unit->free, &ev->looked);
 		if (!unit->free || unit->free >= pageblock_nr_pages)
 			continue;
+		if (left && get_pageblock_migratetype(page) != MIGRATE_MOVABLE) {
+			unit->free -= min_t(u16, unit->free, EVACUATE_KERNEL_KEEPS);
+			unit->target = true;
+			unit->kernel = true;
+			continue;
+		}
 		ev->stranded += unit->free;
 		unit->target = true;
 		seen = seen_at(pfn);
@@ -589,8 +603,11 @@ static void target_take(struct evacuation *ev, unsigned int need)
 			continue;
 		}
 		order = buddy_order(page);
-		if (order >= pageblock_order ||
-		    get_pageblock_migratetype(page) != MIGRATE_MOVABLE ||
+		if (order < pageblock_order && 1U << order > ev->target_room) {
+			pfn += 1UL << order;
+			continue;
+		}
+		if (order >= pageblock_order || !type_is_ordinary(page) ||
 		    fpr_zone_spare(zone) < 2 * pageblock_nr_pages) {
 			/* It has changed, or the zone can spare no more. */
 			pfn = end;
@@ -601,6 +618,7 @@ static void target_take(struct evacuation *ev, unsigned int need)
 		if (order >= page_reporting_granule_order)
 			fpr_map_set(pfn, order, GRANULE_NONE);
 		pool_add(&ev->pool, page, order);
+		ev->target_room -= 1U << order;
 		pfn += 1UL << order;
 		held++;
 	}
@@ -613,10 +631,13 @@ static bool pool_fill(struct evacuation *ev, unsigned int need)
 {
 	while (ev->pool.nr_pages < need) {
 		if (!ev->target_pfn) {
+			unsigned int unit;
+
 			if (ev->next_target == ev->plan.nr_targets)
 				return false;
-			ev->target_pfn = ev->start + pageblock_nr_pages *
-					 ev->plan.target[ev->next_target++];
+			unit = ev->plan.target[ev->next_target++];
+			ev->target_pfn = ev->start + pageblock_nr_pages * unit;
+			ev->target_room = ev->units[unit].free;
 		}
 		target_take(ev, need);
 		cond_resched();

@@ -4,7 +4,8 @@
  *
  * Every unit that becomes whole costs the moving of what is in it, wherever
  * that goes; so the emptiest are emptied and the fullest are filled, and each
- * page moves once.  A unit that cannot be emptied is filled before all others.
+ * page moves once.  A unit that cannot be emptied is filled before all others, but
+ * one of the kernel's own only when no other has room: it needs some itself.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -19,6 +20,8 @@ static int by_free(const void *a, const void *b, const void *units)
 	const struct evacuate_unit *u = units;
 	const struct evacuate_unit *ua = &u[*(const u16 *)a], *ub = &u[*(const u16 *)b];
 
+	if (ua->kernel != ub->kernel)
+		return ub->kernel - ua->kernel;
 	if (ua->source != ub->source)
 		return ub->source - ua->source;
 	/* Of equals the higher address is emptied: low memory is the scarcer. */
@@ -41,27 +44,31 @@ void fpr_evacuate_plan_make(struct evacuate_plan *plan,
 			    const struct evacuate_unit *units, unsigned int nr,
 			    unsigned int unit_pages)
 {
-	unsigned int i, left, right = 0, room = 0;
-	u16 order[EVACUATE_WINDOW];
+	unsigned int i, left, right = 0, room = 0, nr_kernel = 0;
+	u16 *order = plan->sorted;
 
 	plan->nr_sources = 0;
 	plan->nr_targets = 0;
 	plan->nr_pages = 0;
 
-	for (i = 0; i < nr; i++)
-		if (units[i].free && units[i].free < unit_pages &&
-		    (units[i].source || units[i].target))
-			order[right++] = i;
+	for (i = 0; i < nr; i++) {
+		if (!units[i].free || units[i].free >= unit_pages ||
+		    (!units[i].source && !units[i].target))
+			continue;
+		order[right++] = i;
+		nr_kernel += units[i].kernel;
+	}
+	/* The kernel's come first; the others between @left and @right are undecided. */
 	sort_r(order, right, sizeof(order[0]), by_free, NULL, units);
 
-	for (left = 0; left < right; left++) {
+	for (left = nr_kernel; left < right; left++) {
 		const struct evacuate_unit *unit = &units[order[left]];
 		unsigned int used = unit_pages - unit->free;
 
 		if (!unit->source || unit->free < unit_pages / 8)
 			break;
-		while (room < used && right > left + 1) {
-			u16 target = order[--right];
+		while (room < used && (right > left + 1 || nr_kernel)) {
+			u16 target = right > left + 1 ? order[--right] : order[--nr_kernel];
 
 			if (!units[target].target)
 				continue;

@@ -13,8 +13,8 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-/* The most units in one window. */
-#define EVACUATE_WINDOW		512
+/* The most units that are looked at, and planned for, together: 4 GiB of 2 MiB each. */
+#define EVACUATE_WINDOW		2048
 /* The most page frames to look at in a second; a flush does not ask. */
 #define EVACUATE_LOOK_PAGES	(SZ_1G >> PAGE_SHIFT)
 /* How long a unit must not have changed; it doubles with each failure. */
@@ -27,6 +27,8 @@
 #define EVACUATE_CALM		(10 * HZ)
 /* Fewer units than this are not worth disturbing anybody. */
 #define EVACUATE_WORTH		4
+/* Free pages that are left in a unit of the kernel's own for its next allocations. */
+#define EVACUATE_KERNEL_KEEPS	(pageblock_nr_pages / 8)
 /* When this many pages have moved, the work rests. */
 #define EVACUATE_BUDGET		(SZ_8M >> PAGE_SHIFT)
 /* The same for a flush, which is in a hurry. */
@@ -47,11 +49,13 @@
  * @free: its free pages
  * @target: it may be filled
  * @source: it may be emptied: it can, and has not changed for some time
+ * @kernel: a target among the kernel's own pages, of which @free may be filled
  */
 struct evacuate_unit {
 	u16 free;
 	bool target;
 	bool source;
+	bool kernel;
 };
 
 /**
@@ -72,7 +76,9 @@ struct evacuate_seen {
  * @nr_targets: units to be filled
  * @nr_pages: pages that will move
  * @source: their numbers, the emptiest first
- * @target: their numbers, those that cannot be emptied first, then the fullest
+ * @target: their numbers: those that cannot be emptied first, then the fullest, then
+ *	those of the kernel
+ * @sorted: used while it is made
  */
 struct evacuate_plan {
 	unsigned int nr_sources;
@@ -80,6 +86,7 @@ struct evacuate_plan {
 	unsigned int nr_pages;
 	u16 source[EVACUATE_WINDOW];
 	u16 target[EVACUATE_WINDOW];
+	u16 sorted[EVACUATE_WINDOW];
 };
 
 void fpr_evacuate_plan_make(struct evacuate_plan *plan,

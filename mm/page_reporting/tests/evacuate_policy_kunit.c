@@ -83,6 +83,32 @@ static void blocked_units_are_filled_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->plan.nr_sources, 0U);
 }
 
+static void kernel_units_are_filled_last(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	fill(f, 0, true);
+	f->units[3] = (struct evacuate_unit){ .free = 300, .target = true, .kernel = true };
+	f->units[4] = (struct evacuate_unit){ .free = 40, .target = true, .kernel = true };
+	f->units[7].free = 500;
+	f->units[8].free = 400;
+	make(f);
+	KUNIT_ASSERT_EQ(test, f->plan.nr_sources, 1U);
+	KUNIT_EXPECT_EQ(test, f->plan.source[0], (u16)7);
+	KUNIT_ASSERT_EQ(test, f->plan.nr_targets, 1U);
+	KUNIT_EXPECT_EQ(test, f->plan.target[0], (u16)8);
+
+	/* No other has room: the fullest of the kernel's first. */
+	f->units[7].free = 300;
+	f->units[8].free = 0;
+	make(f);
+	KUNIT_ASSERT_EQ(test, f->plan.nr_sources, 1U);
+	KUNIT_EXPECT_EQ(test, f->plan.source[0], (u16)7);
+	KUNIT_ASSERT_EQ(test, f->plan.nr_targets, 2U);
+	KUNIT_EXPECT_EQ(test, f->plan.target[0], (u16)4);
+	KUNIT_EXPECT_EQ(test, f->plan.target[1], (u16)3);
+}
+
 static void whole_and_full_units_stay(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -126,6 +152,7 @@ static void random_plans_are_sound(struct kunit *test)
 			f->units[i].free = r % (UNIT + 1);
 			f->units[i].source = r & BIT(20);
 			f->units[i].target = r & BIT(21);
+			f->units[i].kernel = (r & BIT(22)) && !f->units[i].source;
 		}
 		make(f);
 		for (i = 0; i < f->plan.nr_sources; i++) {
@@ -239,6 +266,7 @@ static struct kunit_case evacuate_policy_cases[] = {
 	KUNIT_CASE(half_full_units_pair_up),
 	KUNIT_CASE(emptiest_into_fullest),
 	KUNIT_CASE(blocked_units_are_filled_first),
+	KUNIT_CASE(kernel_units_are_filled_last),
 	KUNIT_CASE(whole_and_full_units_stay),
 	KUNIT_CASE(gain_exceeds_cost),
 	KUNIT_CASE(random_plans_are_sound),
