@@ -19,7 +19,7 @@
  *
  * While a unit is emptied it is isolated, so that what becomes free in it stays
  * there and merges.  Targets are picked here, from the free lists: the allocator
- * would take what lies nearest, be it in the next unit to be emptied.
+ * would take what lies nearest, even in the next unit to be emptied.
  */
 #undef pr_fmt
 #define pr_fmt(fmt) "page_reporting: " fmt

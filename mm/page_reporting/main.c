@@ -39,8 +39,8 @@
  *
  *   registry_lock > fpr_pass_lock > mem_hotplug_lock (read) > zone->lock
  *
- *   zone->lock	guards the records of what is on the free lists.  Records of a
- *		granule that somebody has taken off them are theirs.
+ *   zone->lock	guards the records of what is on the free lists.  Whoever has
+ *		taken a granule off them owns its record.
  *   fpr_pass_lock  one pass, or one change of the map, at a time; held while
  *		the host works
  *   RCU	the hooks' view of the map and of its tables
