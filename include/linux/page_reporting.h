@@ -13,7 +13,7 @@
 
 struct scatterlist;
 
-/* Most elements of one request; a power of two. */
+/* The most elements of one request; a power of two. */
 #define PAGE_REPORTING_CAPACITY		32
 
 /* The engine's default order. */
@@ -23,16 +23,16 @@ struct scatterlist;
  * struct page_reporting_dev_info - a device that takes reports of free memory
  * @report: Hand @nents ranges of free guest memory to the host and sleep until
  *	the host has answered.  Called from a workqueue of the engine, one
- *	request at a time, never between the suspend and the resume of the
- *	system.  Returns 0, or a negative errno which must mean that the device
- *	does not own the pages, now or later: they are free memory the next
- *	moment.
- * @order: Smallest order of a page block the device takes, or
- *	PAGE_REPORTING_ORDER_UNSPECIFIED.  What the user asked for comes first.
- * @capacity: Most elements of a request, or 0 for PAGE_REPORTING_CAPACITY, which is
- *	also the largest.
- * @max_elem_bytes: Largest element the device takes; adjacent blocks are put
- *	into one element up to this size.  0: one buddy block an element.
+ *	request at a time, not between the suspend and the resume of the
+ *	system.  Returns 0, or a negative errno.  On error the device must not
+ *	touch the pages again: they return to the free lists at once.
+ * @order: Smallest order of a page block that the device takes, or
+ *	PAGE_REPORTING_ORDER_UNSPECIFIED.  A page_reporting_order set by the user
+ *	takes precedence.
+ * @capacity: Most elements that the device takes in one request; 0 stands for
+ *	PAGE_REPORTING_CAPACITY, which is also the maximum.
+ * @max_elem_bytes: Largest element that the device takes; adjacent blocks are put
+ *	into one element up to this size.  0: one buddy block in each element.
  */
 struct page_reporting_dev_info {
 	int (*report)(struct page_reporting_dev_info *prdev,

@@ -2,23 +2,24 @@
 /*
  * Evacuation: free memory that lies in pieces becomes whole.
  *
- * A host that backs its guests with huge pages can take back nothing less, and
- * one page in use keeps a whole unit (a pageblock) there.  This empties the
- * emptiest units into the holes of the fullest ones; a later pass reports them.
+ * A host that backs its guests with huge pages can take back nothing smaller, and
+ * a single page in use keeps a whole unit (a pageblock) in the guest.  This empties
+ * the emptiest units into the holes of the fullest ones; a later pass reports them.
  *
- * It has a work of its own on a queue of its own, and holds nothing that others
- * wait for while it moves pages: should it ever be stuck, nothing else is.  It
- * does not wait either: pages are migrated in asynchronous mode and without
- * recursion into I/O or file systems, so a locked page or buffer stays where it
- * is.  It writes nothing back, drops nothing, and splits no folio.
+ * It runs on a workqueue of its own, and holds nothing that others wait for while
+ * it moves pages: should it get stuck, nothing else does.  It does not wait either:
+ * pages are migrated in asynchronous mode and without recursion into I/O or file
+ * systems, so a locked page or buffer stays where it is.  It writes nothing back and
+ * drops nothing.  Large folios move into holes of their size, so that migration has
+ * no reason to split them.
  *
- * A unit is looked at first, without locks, and begun only if all that is in it
+ * A unit is looked at first, without locks, and begun only if everything in it
  * seems to be movable.  Then all its pages are taken off the LRU lists, and they
- * are moved only if that was indeed all of them.
+ * are moved only if none is missing.
  *
  * While a unit is emptied it is isolated, so that what becomes free in it stays
  * there and merges.  Targets are picked here, from the free lists: the allocator
- * would take what lies nearest, be it in the next unit to be emptied.
+ * would take what lies nearest, even in the next unit to be emptied.
  */
 #undef pr_fmt
 #define pr_fmt(fmt) "page_reporting: " fmt
@@ -27,6 +28,7 @@
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/kernel_stat.h>
+#include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -53,7 +55,7 @@
 #include "state.h"
 #include "worker.h"
 
-/* After something has changed: one round to remember, one to act, one to tidy. */
+/* Rounds after something has changed: one to remember, one to act, one to tidy up. */
 #define ROUNDS		3
 /* Blocks taken or put back under one hold of a zone's lock. */
 #define HOLD_BLOCKS	32
@@ -86,6 +88,7 @@ struct target_pool {
  * @blocked: of these, pages in units that cannot be emptied now
  * @looked: page frames that the look has touched
  * @made: when the plan was made, in jiffies
+ * @offlines: how often memory had gone offline by then
  * @plan: what moves where
  * @next_source: how much of the plan's sources is done
  * @next_target: how much of the plan's targets is used up
@@ -102,6 +105,7 @@ struct evacuation {
 	unsigned long blocked;
 	unsigned long looked;
 	unsigned long made;
+	unsigned long offlines;
 	struct evacuate_plan plan;
 	unsigned int next_source;
 	unsigned int next_target;
@@ -120,20 +124,29 @@ static DECLARE_DELAYED_WORK(evacuate_work, evacuate_work_func);
 /* Held while pages are looked at and moved. */
 static DEFINE_MUTEX(evacuate_running);
 
+/*
+ * Memory that goes offline takes its struct pages along, so a plan that is older
+ * than that is void.  The lock is held while units of a plan are looked at, and
+ * not while pages are moved: a unit that is isolated, or has pages in the pool,
+ * does not go.
+ */
+static DEFINE_MUTEX(offline_lock);
+static unsigned long nr_offlines;
+
 /* Where the next window starts, 0 between rounds; and rounds still to be made. */
 static unsigned long cursor;
 static unsigned int rounds_left;
 static unsigned long round_stranded, round_blocked;
-/* What could not be moved is looked at again at that time. */
+/* When blocked units are looked at again, and how long that wait was. */
 static unsigned long retry, retry_at;
 
-/* A flush is in a hurry until then; and how many such rounds are over. */
+/* A flush is in a hurry until this time; and how many such rounds are over. */
 static unsigned long hurry_until;
 static bool hurried;
 static unsigned long hurries_done;
 static DECLARE_WAIT_QUEUE_HEAD(hurry_wait);
 
-static bool allowed(void)
+static bool may_evacuate(void)
 {
 	return the_evacuation && fpr_may_go_on() &&
 	       (READ_ONCE(page_reporting_evacuate) || READ_ONCE(hurried));
@@ -170,7 +183,7 @@ static unsigned int cpu_share(void)
 		per_cpu(idle_before, cpu) = idle;
 	}
 	wall_before = wall;
-	return evacuate_share(sum, passed);
+	return fpr_evacuate_share(sum, passed);
 }
 
 #ifdef CONFIG_VM_EVENT_COUNTERS
@@ -228,7 +241,7 @@ static bool memory_is_calm(void)
 
 /* Looking */
 
-/* What is remembered of a unit; NULL if there is no memory to remember anything. */
+/* What is remembered of a unit; NULL if there is no memory for that. */
 static struct evacuate_seen *seen_at(unsigned long pfn)
 {
 	static DEFINE_XARRAY(chunks);
@@ -281,8 +294,8 @@ static enum fpr_left buffers_left(struct folio *folio)
 }
 
 /*
- * Can a folio that we have a reference to, which the LRU lists have not, be
- * moved at once?  Exact but for what happens after the look.
+ * Can a folio be moved at once?  The caller has a reference to it, and the LRU
+ * lists have none.  Exact but for what happens after the look.
  */
 static enum fpr_left folio_left(struct folio *folio)
 {
@@ -329,11 +342,11 @@ static enum fpr_left doubtful_left(struct page *page)
 	return left;
 }
 
-/* References that an unlocked page on an LRU list should have. */
-static int expected_refs(const struct folio *folio, unsigned long flags)
+/* References that an unlocked folio on an LRU list should have, if it is of this order. */
+static int expected_refs(const struct folio *folio, unsigned long flags, unsigned int order)
 {
 	unsigned long mapping = (unsigned long)READ_ONCE(folio->mapping);
-	unsigned long nr = 1UL << compound_order((struct page *)folio);
+	unsigned long nr = 1UL << order;
 	int refs = 1 + (flags & BIT(PG_head) ? atomic_read(&folio->_large_mapcount) :
 					       atomic_read(&folio->_mapcount));
 
@@ -366,7 +379,7 @@ static unsigned int lru_page_look(struct page *page, enum fpr_left *left)
 		*left = FPR_LEFT_UNMOVABLE;
 	else if (flags & (BIT(PG_writeback) | BIT(PG_locked)))
 		*left = FPR_LEFT_LOCKED;
-	else if (folio_ref_count(folio) > expected_refs(folio, flags))
+	else if (folio_ref_count(folio) > expected_refs(folio, flags, order))
 		*left = FPR_LEFT_PINNED;
 	else if (flags & BIT(PG_private))
 		*left = doubtful_left(page);
@@ -416,7 +429,7 @@ static enum fpr_left unit_look(unsigned long start, u16 *nr_free, unsigned long 
 			nr = 1 << min_t(unsigned int, buddy_order_unsafe(page), pageblock_order);
 			*nr_free += min_t(unsigned int, nr, pageblock_nr_pages - i);
 		} else if (PageLRU(page)) {
-			/* Doubtful pages are costly to judge: one is enough. */
+			/* Pages are costly to judge, and one that stays is enough. */
 			if (left)
 				nr = 1;
 			else
@@ -457,6 +470,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 	ev->looked = 0;
 
 	get_online_mems();
+	ev->offlines = nr_offlines;
 	for (ev->nr = 0; ev->nr < EVACUATE_WINDOW; ev->nr++) {
 		struct evacuate_unit *unit = &ev->units[ev->nr];
 		unsigned long pfn = start + ev->nr * pageblock_nr_pages;
@@ -491,7 +505,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 		ev->stranded += unit->free;
 		unit->target = true;
 		seen = seen_at(pfn);
-		quiet = seen && evacuate_look(seen, unit->free, jiffies);
+		quiet = seen && fpr_evacuate_look(seen, unit->free, jiffies);
 		unit->source = !left && (quiet || hurry);
 		if (left && unit->free >= pageblock_nr_pages / 8) {
 			ev->blocked += unit->free;
@@ -564,7 +578,11 @@ static void pool_put_all(struct zone *zone, struct target_pool *pool)
 
 	for (order = 0; order < NR_PAGE_ORDERS; order++)
 		blocks_put(zone, &pool->list[order]);
-	blocks_put(zone, &pool->bad);
+	if (!list_empty(&pool->bad)) {
+		blocks_put(zone, &pool->bad);
+		/* A pass takes the bad pages off the free lists. */
+		fpr_worker_kick();
+	}
 	pool_init(pool);
 }
 
@@ -591,12 +609,12 @@ static void target_take(struct evacuation *ev, unsigned int need)
 		}
 		if (order >= pageblock_order || !type_is_ordinary(page) ||
 		    fpr_zone_spare(zone) < 2 * pageblock_nr_pages) {
-			/* Not what it was, or no more to be had. */
+			/* It has changed, or the zone can spare no more. */
 			pfn = end;
 			break;
 		}
 		__page_reporting_isolate(page, order);
-		/* In use, or free again when it comes back; and nobody's reuse. */
+		/* In use from now on, or freed when it comes back.  This is no reuse. */
 		if (order >= page_reporting_granule_order)
 			fpr_map_set(pfn, order, GRANULE_NONE);
 		pool_add(&ev->pool, page, order);
@@ -608,7 +626,7 @@ static void target_take(struct evacuation *ev, unsigned int need)
 	ev->target_pfn = pfn < end ? pfn : 0;
 }
 
-/* See to it that the pool has @need pages; false if there are no more targets. */
+/* Make sure that the pool has @need pages; false if there are no more targets. */
 static bool pool_fill(struct evacuation *ev, unsigned int need)
 {
 	while (ev->pool.nr_pages < need) {
@@ -743,7 +761,7 @@ static enum fpr_left unit_collect(struct evacuation *ev, unsigned long start,
 		if (folio_test_large(folio))
 			list_move(&folio->lru, &cc->migratepages);
 	}
-	if (!evacuate_fits(ev->pool.nr, need))
+	if (!fpr_evacuate_fits(ev->pool.nr, need))
 		return FPR_LEFT_NO_TARGET;
 	return nr_in_use(start) > nr_folios ? FPR_LEFT_RACED : FPR_LEFT_NOTHING;
 }
@@ -764,8 +782,33 @@ static enum fpr_left folios_left(struct list_head *folios)
 }
 
 /*
- * Empty a unit.  Returns how many pages moved; *left says why it is not whole, and
- * *begun whether any page was tried.
+ * Get ready to empty a unit of the plan: look again, take room for all that is in
+ * it, and isolate it.  *go_on is false if no other unit is worth a try.
+ */
+static enum fpr_left unit_prepare(struct evacuation *ev, unsigned int unit, bool *go_on)
+{
+	unsigned long pfn = ev->start + unit * pageblock_nr_pages, looked = 0;
+	enum fpr_left left;
+	u16 nr_free;
+
+	mutex_lock(&offline_lock);
+	*go_on = ev->offlines == nr_offlines;
+	left = *go_on ? unit_look(pfn, &nr_free, &looked) : FPR_LEFT_RACED;
+	if (!left && nr_free != ev->units[unit].free)
+		left = FPR_LEFT_RACED;
+	if (!left && !pool_fill(ev, pageblock_nr_pages - nr_free)) {
+		left = FPR_LEFT_NO_TARGET;
+		*go_on = false;
+	}
+	if (!left && !__page_reporting_close(pfn_to_page(pfn)))
+		left = FPR_LEFT_RACED;
+	mutex_unlock(&offline_lock);
+	return left;
+}
+
+/*
+ * Empty an isolated unit, and end its isolation.  Returns how many pages moved;
+ * *left says why it is not whole, and *begun whether any page was tried.
  */
 static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
 			       enum fpr_left *left, bool *begun)
@@ -781,11 +824,6 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
 	};
 	unsigned int flags, moved = 0;
 
-	*begun = false;
-	if (!__page_reporting_close(pfn_to_page(pfn))) {
-		*left = FPR_LEFT_RACED;
-		return 0;
-	}
 	INIT_LIST_HEAD(&cc.migratepages);
 	*left = unit_collect(ev, pfn, &cc);
 	if (!*left) {
@@ -816,29 +854,22 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
  */
 static unsigned int source_try(struct evacuation *ev, unsigned int unit, bool *go_on)
 {
-	unsigned long pfn = ev->start + unit * pageblock_nr_pages, looked = 0;
+	unsigned long pfn = ev->start + unit * pageblock_nr_pages;
 	struct evacuate_seen *seen;
 	unsigned int moved = 0;
 	enum fpr_left left;
 	bool begun = false;
-	u16 nr_free;
 
 	*go_on = fpr_zone_spare(ev->zone) >= 2 * pageblock_nr_pages;
 	if (!*go_on)
 		return 0;
-	left = unit_look(pfn, &nr_free, &looked);
-	if (!left && nr_free != ev->units[unit].free)
-		left = FPR_LEFT_RACED;
-	if (!left && !pool_fill(ev, pageblock_nr_pages - nr_free)) {
-		left = FPR_LEFT_NO_TARGET;
-		*go_on = false;
-	}
+	left = unit_prepare(ev, unit, go_on);
 	if (!left)
 		moved = unit_empty(ev, pfn, &left, &begun);
 
 	seen = seen_at(pfn);
 	if (left && seen)
-		evacuate_failed(seen, jiffies);
+		fpr_evacuate_failed(seen, jiffies);
 	else if (seen)
 		seen->failures = 0;
 	if (left)
@@ -850,6 +881,11 @@ static unsigned int source_try(struct evacuation *ev, unsigned int unit, bool *g
 	return moved;
 }
 
+static bool plan_is_left(const struct evacuation *ev)
+{
+	return ev->next_source < ev->plan.nr_sources;
+}
+
 /* Carry a part of the plan out; returns how many units have become whole. */
 static unsigned int plan_go_on(struct evacuation *ev, unsigned int budget)
 {
@@ -857,7 +893,7 @@ static unsigned int plan_go_on(struct evacuation *ev, unsigned int budget)
 	unsigned int moved = 0;
 	bool go_on = true;
 
-	while (go_on && ev->next_source < ev->plan.nr_sources && moved < budget && allowed()) {
+	while (go_on && plan_is_left(ev) && moved < budget && may_evacuate()) {
 		moved += source_try(ev, ev->plan.source[ev->next_source++], &go_on);
 		cond_resched();
 	}
@@ -869,11 +905,6 @@ static unsigned int plan_go_on(struct evacuation *ev, unsigned int budget)
 }
 
 /* The work */
-
-static bool plan_is_left(const struct evacuation *ev)
-{
-	return ev->next_source < ev->plan.nr_sources;
-}
 
 static void plan_drop(struct evacuation *ev)
 {
@@ -894,7 +925,7 @@ static bool window_next(struct evacuation *ev, bool hurry)
 	if (!ev->zone)
 		return true;
 
-	evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages);
+	fpr_evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages);
 	ev->next_target = 0;
 	ev->target_pfn = 0;
 	ev->made = jiffies;
@@ -915,7 +946,7 @@ static void round_end(struct evacuation *ev, bool hurry)
 {
 	fpr_stat_set(FPR_STAT_STRANDED_PAGES, round_stranded);
 	fpr_stat_set(FPR_STAT_BLOCKED_PAGES, round_blocked);
-	/* A commit of a journal, an end of I/O: what is blocked now may not be then. */
+	/* A commit of a journal or the end of an I/O may unblock units. */
 	if (!rounds_left || !--rounds_left) {
 		retry = clamp(2 * retry, (unsigned long)EVACUATE_RETRY_MIN,
 			      (unsigned long)EVACUATE_RETRY_MAX);
@@ -932,12 +963,12 @@ static void round_end(struct evacuation *ev, bool hurry)
 }
 
 /*
- * Pages on the per-CPU lists and batches belong to units, of which they would
- * trickle back one by one, and no unit with such a page is quiet, or movable.
+ * A unit with a page on a per-CPU list or batch is neither quiet nor movable, and
+ * such pages return one at a time; so drain the lists before a round.
  */
-static void settle(bool hurry)
+static void drain_lists(bool hurry)
 {
-	/* A flush has done so. */
+	/* A flush has drained them already. */
 	if (!hurry && fpr_drain_free_if_due())
 		fpr_drain_lru(jiffies + HZ);
 }
@@ -970,7 +1001,7 @@ static unsigned long evacuate_a_little(struct evacuation *ev, bool hurry,
 	if (plan_is_left(ev) && (hurry || time_before(jiffies, ev->made + PLAN_AGE_MAX))) {
 		whole = plan_go_on(ev, hurry ? EVACUATE_BUDGET_HURRY : EVACUATE_BUDGET);
 		if (whole) {
-			/* Once more: there may be more than one look can see. */
+			/* Look once more: one plan does not find everything. */
 			rounds_left = ROUNDS;
 			/* A pass may have passed it over while it was isolated. */
 			fpr_worker_note(whole * pageblock_nr_pages);
@@ -978,7 +1009,7 @@ static unsigned long evacuate_a_little(struct evacuation *ev, bool hurry,
 		return 0;
 	}
 	if (!cursor)
-		settle(hurry);
+		drain_lists(hurry);
 	if (!window_next(ev, hurry)) {
 		round_end(ev, hurry);
 		return EVACUATE_QUIET;
@@ -995,7 +1026,7 @@ static void evacuate_work_func(struct work_struct *work)
 	unsigned long delay, looked;
 	unsigned int share;
 
-	if (!allowed())
+	if (!may_evacuate())
 		return;
 	mutex_lock(&evacuate_running);
 	if (hurry && time_after(jiffies, READ_ONCE(hurry_until))) {
@@ -1017,7 +1048,7 @@ static void evacuate_work_func(struct work_struct *work)
 	if (READ_ONCE(hurried))
 		delay = 0;
 	else
-		delay = max(delay, evacuate_pause(spent_us, share, looked));
+		delay = max(delay, fpr_evacuate_pause(spent_us, share, looked));
 	queue_delayed_work(evacuate_wq, &evacuate_work, delay);
 }
 
@@ -1028,7 +1059,7 @@ static void evacuate_work_func(struct work_struct *work)
  */
 void fpr_evacuate_start(void)
 {
-	if (allowed())
+	if (may_evacuate())
 		mod_delayed_work(evacuate_wq, &evacuate_work, EVACUATE_QUIET);
 }
 
@@ -1059,8 +1090,9 @@ void fpr_evacuate_now(unsigned long until)
  * fpr_evacuate_wait() - wait until no page is being moved
  * @until: give up then, in jiffies
  *
- * Context: Process context; sleeps.  Evacuation is not allowed any more.
- * Return: true if nothing is being moved, and nothing will be.
+ * Context: Process context; sleeps.
+ * Return: true if nothing is being moved; nothing will be, if the engine was paused
+ * before.
  */
 bool fpr_evacuate_wait(unsigned long until)
 {
@@ -1071,6 +1103,16 @@ bool fpr_evacuate_wait(unsigned long until)
 	}
 	mutex_unlock(&evacuate_running);
 	return true;
+}
+
+static int note_offline(struct notifier_block *nb, unsigned long action, void *arg)
+{
+	if (action == MEM_GOING_OFFLINE) {
+		mutex_lock(&offline_lock);
+		nr_offlines++;
+		mutex_unlock(&offline_lock);
+	}
+	return NOTIFY_OK;
 }
 
 static int __init evacuate_init(void)
@@ -1085,6 +1127,8 @@ static int __init evacuate_init(void)
 		attrs->nice = MAX_NICE;
 		err = apply_workqueue_attrs(evacuate_wq, attrs);
 	}
+	if (!err)
+		err = hotplug_memory_notifier(note_offline, DEFAULT_CALLBACK_PRI);
 	free_workqueue_attrs(attrs);
 	if (err)
 		pr_err("cannot evacuate: %d\n", err);

@@ -29,7 +29,7 @@ static int by_free(const void *a, const void *b, const void *units)
 }
 
 /**
- * evacuate_plan_make() - decide what moves where
+ * fpr_evacuate_plan_make() - decide what moves where
  * @plan: the answer
  * @units: what a look has shown
  * @nr: how many units that are, at most EVACUATE_WINDOW
@@ -40,9 +40,9 @@ static int by_free(const void *a, const void *b, const void *units)
  *
  * Context: Any.
  */
-void evacuate_plan_make(struct evacuate_plan *plan,
-			const struct evacuate_unit *units, unsigned int nr,
-			unsigned int unit_pages)
+void fpr_evacuate_plan_make(struct evacuate_plan *plan,
+			    const struct evacuate_unit *units, unsigned int nr,
+			    unsigned int unit_pages)
 {
 	unsigned int i, left, right = 0, room = 0, nr_kernel = 0;
 	u16 *order = plan->sorted;
@@ -84,7 +84,7 @@ void evacuate_plan_make(struct evacuate_plan *plan,
 }
 
 /**
- * evacuate_look() - remember a unit, and say whether it is quiet
+ * fpr_evacuate_look() - remember a unit, and say whether it is quiet
  * @seen: what is remembered of it; zeroes at first
  * @free: its free pages now
  * @now: jiffies
@@ -95,7 +95,7 @@ void evacuate_plan_make(struct evacuate_plan *plan,
  * Return: true if all looks for EVACUATE_QUIET saw the same, or for twice as
  * long after each failure.
  */
-bool evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now)
+bool fpr_evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now)
 {
 	u16 tick = now / EVACUATE_TICK;
 
@@ -107,20 +107,20 @@ bool evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now)
 }
 
 /**
- * evacuate_failed() - a unit could not be emptied
+ * fpr_evacuate_failed() - a unit could not be emptied
  * @seen: what is remembered of it
  * @now: jiffies
  *
  * Context: Any.
  */
-void evacuate_failed(struct evacuate_seen *seen, unsigned long now)
+void fpr_evacuate_failed(struct evacuate_seen *seen, unsigned long now)
 {
 	seen->since = now / EVACUATE_TICK;
 	seen->failures = min(seen->failures + 1, EVACUATE_BACKOFF_MAX);
 }
 
 /**
- * evacuate_fits() - are there holes for all that is to be moved?
+ * fpr_evacuate_fits() - are there holes for all that is to be moved?
  * @have: how many holes there are of each order
  * @need: how many folios there are of each order
  *
@@ -130,7 +130,7 @@ void evacuate_failed(struct evacuate_seen *seen, unsigned long now)
  * Context: Any.
  * Return: true if so.
  */
-bool evacuate_fits(const unsigned int *have, const unsigned int *need)
+bool fpr_evacuate_fits(const unsigned int *have, const unsigned int *need)
 {
 	unsigned int left[NR_PAGE_ORDERS];
 	int order, o;
@@ -161,20 +161,20 @@ bool evacuate_fits(const unsigned int *have, const unsigned int *need)
 }
 
 /**
- * evacuate_share() - how much of one CPU may be used
+ * fpr_evacuate_share() - how much of one CPU may be used
  * @idle_us: idle time of all CPUs together, in microseconds
  * @wall_us: time that passed, in microseconds
  *
  * Context: Any.
  * Return: Percent.
  */
-unsigned int evacuate_share(u64 idle_us, u64 wall_us)
+unsigned int fpr_evacuate_share(u64 idle_us, u64 wall_us)
 {
 	return wall_us && idle_us >= wall_us / 2 ? EVACUATE_SHARE_IDLE : EVACUATE_SHARE_BUSY;
 }
 
 /**
- * evacuate_pause() - how long to rest after some work
+ * fpr_evacuate_pause() - how long to rest after some work
  * @spent_us: CPU time that it took, in microseconds
  * @share: percent of one CPU that may be used
  * @looked_pages: page frames that were looked at
@@ -182,8 +182,8 @@ unsigned int evacuate_share(u64 idle_us, u64 wall_us)
  * Context: Any.
  * Return: Jiffies, at least 1.
  */
-unsigned long evacuate_pause(u64 spent_us, unsigned int share,
-			     unsigned long looked_pages)
+unsigned long fpr_evacuate_pause(u64 spent_us, unsigned int share,
+				 unsigned long looked_pages)
 {
 	u64 rest_us = div_u64(spent_us * (100 - share), share);
 	u64 look_us = div_u64((u64)looked_pages * USEC_PER_SEC, EVACUATE_LOOK_PAGES);

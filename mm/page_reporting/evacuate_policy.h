@@ -13,34 +13,34 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
-/* Units that are looked at, and planned for, together at most: 4 GiB of units of 2 MiB, */
+/* The most units that are looked at, and planned for, together: 4 GiB of 2 MiB each. */
 #define EVACUATE_WINDOW		2048
-/* and page frames looked at in a second, at most. */
+/* The most page frames to look at in a second; a flush does not ask. */
 #define EVACUATE_LOOK_PAGES	(SZ_1G >> PAGE_SHIFT)
-/* A unit must not have changed for so long, and twice as long after each failure, */
+/* How long a unit must not have changed; it doubles with each failure. */
 #define EVACUATE_QUIET		(2 * HZ)
-/* up to so many times. */
+/* The failures after which that doubles no further. */
 #define EVACUATE_BACKOFF_MAX	10
-/* How finely that is measured. */
+/* The unit in which that time is measured. */
 #define EVACUATE_TICK		max(HZ / 8, 1)
-/* Nobody must have had to reclaim memory for so long. */
+/* How long no task must have had to reclaim memory. */
 #define EVACUATE_CALM		(10 * HZ)
 /* Fewer units than this are not worth disturbing anybody. */
 #define EVACUATE_WORTH		4
 /* Free pages that are left in a unit of the kernel's own for its next allocations. */
 #define EVACUATE_KERNEL_KEEPS	(pageblock_nr_pages / 8)
-/* Pages that may move in one go, */
+/* When this many pages have moved, the work rests. */
 #define EVACUATE_BUDGET		(SZ_8M >> PAGE_SHIFT)
-/* and in one go of a flush, which is in a hurry. */
+/* The same for a flush, which is in a hurry. */
 #define EVACUATE_BUDGET_HURRY	(SZ_64M >> PAGE_SHIFT)
-/* How often to see whether memory has been allocated or freed, */
+/* How often to see whether memory has been allocated or freed. */
 #define EVACUATE_POLL		(5 * HZ)
-/* and how long to wait before what could not be moved is looked at again. */
+/* The shortest and the longest wait before blocked units are looked at again. */
 #define EVACUATE_RETRY_MIN	(8 * HZ)
 #define EVACUATE_RETRY_MAX	(120 * HZ)
 /* Pages allocated and freed since the last round that make another worth it. */
 #define EVACUATE_ACTIVITY	(SZ_64M >> PAGE_SHIFT)
-/* Share of one CPU: a CPU was free for half of the time, or none was; percent. */
+/* Percent of one CPU: with at least half a CPU's worth of time idle, and with less. */
 #define EVACUATE_SHARE_IDLE	25
 #define EVACUATE_SHARE_BUSY	2
 
@@ -61,7 +61,7 @@ struct evacuate_unit {
 /**
  * struct evacuate_seen - what is remembered of a unit
  * @free: its free pages at the last look
- * @since: when they were first seen to be as many, in EVACUATE_TICK
+ * @since: when they were first seen to be as many, in units of EVACUATE_TICK
  * @failures: how often it could not be emptied since it last was
  */
 struct evacuate_seen {
@@ -89,14 +89,14 @@ struct evacuate_plan {
 	u16 sorted[EVACUATE_WINDOW];
 };
 
-void evacuate_plan_make(struct evacuate_plan *plan,
-			const struct evacuate_unit *units, unsigned int nr,
-			unsigned int unit_pages);
-bool evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now);
-void evacuate_failed(struct evacuate_seen *seen, unsigned long now);
-bool evacuate_fits(const unsigned int *have, const unsigned int *need);
-unsigned int evacuate_share(u64 idle_us, u64 wall_us);
-unsigned long evacuate_pause(u64 spent_us, unsigned int share,
-			     unsigned long looked_pages);
+void fpr_evacuate_plan_make(struct evacuate_plan *plan,
+			    const struct evacuate_unit *units, unsigned int nr,
+			    unsigned int unit_pages);
+bool fpr_evacuate_look(struct evacuate_seen *seen, u16 free, unsigned long now);
+void fpr_evacuate_failed(struct evacuate_seen *seen, unsigned long now);
+bool fpr_evacuate_fits(const unsigned int *have, const unsigned int *need);
+unsigned int fpr_evacuate_share(u64 idle_us, u64 wall_us);
+unsigned long fpr_evacuate_pause(u64 spent_us, unsigned int share,
+				 unsigned long looked_pages);
 
 #endif /* _MM_PAGE_REPORTING_EVACUATE_POLICY_H */

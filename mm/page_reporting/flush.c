@@ -56,15 +56,33 @@ static DECLARE_WAIT_QUEUE_HEAD(flush_done);
 static void flush_func(struct work_struct *work);
 static DECLARE_WORK(flusher, flush_func);
 
+/* Report everything, and say whether that was all. */
+static int flush_pass(struct page_reporting_dev_info *prdev, bool resync)
+{
+	struct pass_result result;
+
+	if (resync) {
+		fpr_map_forget();
+		fpr_stat_add(FPR_STAT_RESYNCS, 1);
+	}
+	result = fpr_pass_run(prdev, 0);
+	fpr_stat_set(FPR_STAT_LAST_FLUSH_LEFT_PAGES, result.passed_over_pages);
+	if (result.err)
+		return result.err;
+	/* Was it cut short? */
+	if (IS_ERR(fpr_device()))
+		return PTR_ERR(fpr_device());
+	return result.passed_over_pages ? -EAGAIN : 0;
+}
+
 static int flush_once(unsigned int flags, unsigned long until)
 {
 	long time = (long)(until - jiffies);
 	struct page_reporting_dev_info *prdev;
-	struct pass_result result;
 	bool drained;
 	int err = 0;
 
-	/* Whoever flushes does not ask how cold anything is, or how seldom to drain. */
+	/* A flush reports what is hot as well, and drains however recent the last drain. */
 	drained = fpr_drain_lru(until);
 	fpr_drain_free();
 	if (flags & FPR_FLUSH_EVACUATE && time > 0)
@@ -75,20 +93,12 @@ static int flush_once(unsigned int flags, unsigned long until)
 	if (IS_ERR(prdev)) {
 		err = PTR_ERR(prdev);
 	} else {
-		if (flags & FPR_FLUSH_RESYNC) {
-			fpr_map_forget();
-			fpr_stat_add(FPR_STAT_RESYNCS, 1);
-		}
-		result = fpr_pass_run(prdev, 0);
-		fpr_stat_set(FPR_STAT_LAST_FLUSH_LEFT_PAGES, result.passed_over_pages);
-		err = result.err;
-		/* Was it cut short? */
-		if (!err && IS_ERR(fpr_device()))
-			err = PTR_ERR(fpr_device());
-		if (!err && !drained)
+		err = fpr_worker_apply_order();
+		if (!err)
+			err = flush_pass(prdev, flags & FPR_FLUSH_RESYNC);
+		/* A CPU that took no part keeps more than what was passed over. */
+		if (!drained && (!err || err == -EAGAIN))
 			err = -ETIMEDOUT;
-		if (!err && result.passed_over_pages)
-			err = -EAGAIN;
 	}
 	mutex_unlock(&fpr_pass_lock);
 	return err;
@@ -162,7 +172,8 @@ static unsigned long flush_ask(unsigned long timeout, unsigned int flags)
  * Return: 0 when the host has acknowledged the last piece; -ETIMEDOUT or -EINTR
  * if the wait ended before, and the flush goes on; -EAGAIN if memory was passed
  * over because its zone is short of memory or its pageblock isolated; -EBUSY
- * while reporting is paused; -ENODEV without a device; or what the device said.
+ * while reporting is paused; -ENODEV without a device; -ENOMEM if there is none for
+ * a map of the order that was asked for; or what the device said.
  */
 int fpr_flush(unsigned int timeout_ms, unsigned int flags)
 {

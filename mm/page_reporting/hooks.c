@@ -36,23 +36,23 @@ void __page_reporting_freed(unsigned long pfn, unsigned int order,
 	rcu_read_unlock();
 }
 
-/* A free granule is being allocated: was it well that it was, or was not, reported? */
-static void learn(struct granule_map *map, unsigned long pfn, u32 granule)
+/* A free granule is being allocated: tell the pace how the delay has served it. */
+static void note_use(struct granule_map *map, unsigned long pfn, u32 granule)
 {
 	unsigned long now = jiffies, age = granule_age(granule, now), nr_dirty;
 	bool soon;
 
 	if (granule_kind(granule) == GRANULE_DIRTY) {
-		pace_kept(&fpr_pace, age, fpr_base_delay(), now);
+		fpr_pace_kept(&fpr_pace, age, fpr_base_delay(), now);
 		return;
 	}
 	nr_dirty = atomic_long_read(&map->nr[GRANULE_DIRTY]) << map->order;
-	soon = pace_is_mistake(&fpr_pace, nr_dirty, now);
-	pace_taken(&fpr_pace, 1UL << map->order, soon, now);
+	soon = fpr_pace_is_mistake(&fpr_pace, nr_dirty, now);
+	fpr_pace_taken(&fpr_pace, 1UL << map->order, soon, now);
 	trace_page_reporting_reuse(pfn, map->order, age, soon);
 	fpr_stat_add(FPR_STAT_REUSED, 1);
 	fpr_stat_add(FPR_STAT_REUSED_SOON, soon);
-	/* One that the host still backs would have done. */
+	/* Other memory, which the host still backs, might have served. */
 	fpr_stat_add(FPR_STAT_REUSED_AVOIDABLE, !!nr_dirty);
 }
 
@@ -71,8 +71,8 @@ void __page_reporting_taken(unsigned long pfn, unsigned int order)
 		u32 granule = range.table->granule[range.first + i];
 
 		if (granule_kind(granule) != GRANULE_NONE)
-			learn(map, ALIGN_DOWN(pfn, 1UL << map->order) + (i << map->order),
-			      granule);
+			note_use(map, ALIGN_DOWN(pfn, 1UL << map->order) + (i << map->order),
+				 granule);
 	}
 	fpr_range_set(&range, granule_make(GRANULE_NONE, jiffies));
 out:

@@ -4,16 +4,16 @@
  *
  * The model
  *
- *   A granule is 2^page_reporting_order pages, naturally aligned; a pageblock
- *   by default and never more.  The granule map (map.c) remembers for each
+ *   A granule is 2^page_reporting_order pages, naturally aligned: a pageblock
+ *   by default, which is also the largest.  The granule map (map.c) remembers for each
  *   whether it was freed since the host last took it (dirty), and when.  The
  *   allocator's hooks (hooks.c) keep it true:
  *
  *	freed:	pages came to the free lists and have become part of a free
  *		block that covers whole granules.  Those that the freed range
  *		touches are dirty from now; merging changes nothing else.
- *	taken:	a block loses its first pages.  The granules they are in are in
- *		use; what is split off stays what it was.
+ *	taken:	a block loses its first pages.  The granules that they lie in are
+ *		in use from now on; what is split off keeps its record.
  *
  *   A pass (pass.c) follows the dirty bits upward through memory, isolates the
  *   free blocks of what has been dirty for long enough, hands them to the
@@ -25,8 +25,8 @@
  *   was a map passed no hook, so all memory starts dirty, and a pass that
  *   finds a granule in use drops the bit.
  *
- *   Evacuation (evacuate.c) makes whole granules of pieces.  It uses the
- *   allocator as others do, and nothing here depends on it.
+ *   Evacuation (evacuate.c) turns pieces of free memory into whole pageblocks.
+ *   Nothing else depends on it.
  *
  * Layers
  *
@@ -39,20 +39,26 @@
  *
  *   registry_lock > fpr_pass_lock > mem_hotplug_lock (read) > zone->lock
  *
- *   zone->lock	guards the records of what is on the free lists.  Records of a
- *		granule that somebody has taken off them are theirs.
+ *   zone->lock	guards the records of what is on the free lists.  Whoever has
+ *		taken a granule off them owns its record.
  *   fpr_pass_lock  one pass, or one change of the map, at a time; held while
  *		the host works
  *   RCU	the hooks' view of the map and of its tables
  *   mem_hotplug_lock  a table lives as long as its section is online; not held
  *		while the host works
  *
+ *   evacuate_running > mem_hotplug_lock (read), offline_lock > zone->lock
+ *
+ *   evacuate_running  one look, or one part of a plan, at a time
+ *   offline_lock  the struct pages of a plan's units exist; not held while pages
+ *		are moved
+ *
  * Failure
  *
- *   Isolated blocks are missing to the guest until the device answers.  What a
- *   request holds is bounded, and there is one at a time: a host that never
- *   answers costs the guest that much and is counted as a stall.  An error
- *   makes the blocks dirty again and the engine tries again later.
+ *   The guest cannot use isolated blocks until the device answers.  What a
+ *   request holds is bounded, and there is one at a time: a host that does not
+ *   answer costs the guest that much, and is counted as a stall.  An error
+ *   makes the blocks dirty again, and the engine tries again later.
  */
 #undef pr_fmt
 #define pr_fmt(fmt) "page_reporting: " fmt
@@ -80,7 +86,7 @@
 /* Serialises registration and changes of what is registered. */
 static DEFINE_MUTEX(registry_lock);
 
-static void go_on(void)
+static void resume_work(void)
 {
 	fpr_worker_kick();
 	fpr_evacuate_start();
@@ -122,8 +128,8 @@ int fpr_set_order(unsigned int order)
  * page_reporting_register() - start to report free memory to a device
  * @prdev: the device; stays in use until page_reporting_unregister()
  *
- * All that is free now is reported once, as the host may still hold what an
- * earlier kernel or driver left.
+ * All that is free now is reported once, because the host may still back what an
+ * earlier kernel or driver used.
  *
  * Context: Process context, may sleep.  The device must be ready to take
  * requests.
@@ -227,7 +233,7 @@ int fpr_set_pause(bool on)
 {
 	if (!on) {
 		if (fpr_pause_clear(FPR_PAUSE_USER))
-			go_on();
+			resume_work();
 		return 0;
 	}
 	fpr_pause_set(FPR_PAUSE_USER);
@@ -248,7 +254,7 @@ static int pause_for_suspend(void)
 	fpr_pause_set(FPR_PAUSE_SUSPEND);
 	while (!mutex_trylock(&fpr_pass_lock)) {
 		if (time_after(jiffies, end)) {
-			pr_warn("the host does not answer: no suspend now\n");
+			pr_warn("host does not answer, aborting suspend\n");
 			goto fail;
 		}
 		schedule_timeout_uninterruptible(max(HZ / 100, 1));
@@ -256,10 +262,10 @@ static int pause_for_suspend(void)
 	mutex_unlock(&fpr_pass_lock);
 	if (fpr_evacuate_wait(end))
 		return 0;
-	pr_warn("memory is still being moved: no suspend now\n");
+	pr_warn("pages are still being moved, aborting suspend\n");
 fail:
 	fpr_pause_clear(FPR_PAUSE_SUSPEND);
-	go_on();
+	resume_work();
 	return -EBUSY;
 }
 
@@ -277,7 +283,7 @@ static int pm_notify(struct notifier_block *nb, unsigned long event, void *arg)
 		fallthrough;
 	case PM_POST_SUSPEND:
 		fpr_pause_clear(FPR_PAUSE_SUSPEND);
-		go_on();
+		resume_work();
 		break;
 	}
 	return NOTIFY_OK;
@@ -285,7 +291,7 @@ static int pm_notify(struct notifier_block *nb, unsigned long event, void *arg)
 
 static struct notifier_block pm_nb = { .notifier_call = pm_notify };
 
-/* The VM was cloned, or restored from a snapshot: all its memory may be backed. */
+/* The VM was cloned, or restored from a snapshot: the host may back all of it. */
 static int vm_forked(struct notifier_block *nb, unsigned long event, void *arg)
 {
 	fpr_resync();

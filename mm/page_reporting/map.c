@@ -270,7 +270,7 @@ static struct zone *range_zone(const struct granule_range *range)
 static void range_forget(struct granule_range *range, struct zone *zone,
 			 unsigned long end)
 {
-	/* When they were freed is unknown: long ago. */
+	/* When they were freed is unknown; treat it as long ago. */
 	u32 dirty = granule_make(GRANULE_DIRTY, jiffies - GRANULE_LONG_AGO);
 	unsigned long flags;
 
@@ -280,7 +280,7 @@ static void range_forget(struct granule_range *range, struct zone *zone,
 	spin_unlock_irqrestore(&zone->lock, flags);
 }
 
-/* In use or not, a pass will look.  Hooks may run meanwhile. */
+/* Whether granules are in use, a pass will find out.  Hooks may run meanwhile. */
 static void section_forget(struct granule_map *map, unsigned long section)
 {
 	struct granule_range range = {
@@ -491,7 +491,7 @@ static int memory_changed(struct notifier_block *nb, unsigned long action, void 
 
 	switch (action) {
 	case MEM_GOING_ONLINE:
-		/* Without a table the memory works, and is never reported. */
+		/* Without a table the memory works, and is not reported. */
 		if (map_grow(last + 1))
 			break;
 		map = fpr_map();

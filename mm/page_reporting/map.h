@@ -2,9 +2,10 @@
 /*
  * The granule map: what is known of free memory, by address.
  *
- * Who may change a record: the allocator's hooks, under the lock of the zone;
- * whoever has taken all pages of the granule off the free lists; and whoever
- * keeps memory from going online and holds the zone's lock.
+ * A record may be changed by the allocator's hooks, under the lock of the zone; by
+ * whoever has taken the pages of the granule off the free lists; with memory
+ * hotplug held off, by whoever holds the lock of the zone; and where memory is not
+ * online, by the memory notifier and by a pass.
  */
 #ifndef _MM_PAGE_REPORTING_MAP_H
 #define _MM_PAGE_REPORTING_MAP_H

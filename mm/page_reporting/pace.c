@@ -4,12 +4,13 @@
  *
  * Whether free memory was cold enough is known only afterwards: when as much of
  * it is allocated again soon, the host has dropped and backed it for nothing.
- * As much, and not the same: what was reported lies at the tail of the free
- * lists, so a job that comes again is given other granules than it freed.  One
- * delay therefore serves all memory.  It grows when a good part of what was
- * reported is needed again within PACE_SOON, and is a good part of what is needed:
- * to a little more than the time for which that memory had been free.  It falls
- * back to the configured delay by halves, when nobody has had use of it for a while.
+ * What counts is the amount, not the address: what was reported lies at the tail
+ * of the free lists, so a job that comes again is given other granules than it
+ * freed.  One delay therefore serves all memory.  It grows when a good part of
+ * what was reported is needed again within PACE_SOON, and makes up a good part of
+ * what is needed: to a little more than the time for which that memory had been
+ * free.  It is halved, down to the configured delay, for each period in which it
+ * was of no use.
  *
  * The hooks write single words of struct pace without a lock.  A lost update
  * makes the delay a little shorter or longer, once.
@@ -56,7 +57,7 @@ static void pace_settle(struct pace *pace, unsigned long now)
 }
 
 /**
- * pace_reported() - memory has been reported
+ * fpr_pace_reported() - memory has been reported
  * @pace: the pace
  * @nr: pages, without those that had been free for GRANULE_LONG_AGO
  * @waited: how long they had been free, on average
@@ -64,8 +65,8 @@ static void pace_settle(struct pace *pace, unsigned long now)
  *
  * Context: One caller at a time.
  */
-void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
-		   unsigned long now)
+void fpr_pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
+		       unsigned long now)
 {
 	if (!nr)
 		return;
@@ -79,7 +80,7 @@ void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
 }
 
 /**
- * pace_is_mistake() - is the reuse of reported memory a mistake?
+ * fpr_pace_is_mistake() - is the reuse of reported memory a mistake?
  * @pace: the pace
  * @nr_dirty: pages that wait for their report
  * @now: jiffies
@@ -88,25 +89,25 @@ void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
  * what was reported, and a longer delay would not have helped.
  *
  * Context: Any.
- * Return: true if as much was reported only a short time ago.
+ * Return: true if at least as much was reported within the last PACE_SOON.
  */
-bool pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
-		     unsigned long now)
+bool fpr_pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
+			 unsigned long now)
 {
 	return READ_ONCE(pace->nr) > nr_dirty + READ_ONCE(pace->reused) &&
 	       now - READ_ONCE(pace->last) < PACE_SOON;
 }
 
 /**
- * pace_taken() - reported memory is needed again
+ * fpr_pace_taken() - reported memory is needed again
  * @pace: the pace
  * @nr: pages
- * @mistake: what pace_is_mistake() says of them
+ * @mistake: what fpr_pace_is_mistake() says of them
  * @now: jiffies
  *
  * Context: Any.
  */
-void pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long now)
+void fpr_pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long now)
 {
 	unsigned long reused = READ_ONCE(pace->reused);
 
@@ -119,7 +120,7 @@ void pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long
 }
 
 /**
- * pace_kept() - a granule is being allocated before its report
+ * fpr_pace_kept() - a granule is being allocated before its report
  * @pace: the pace
  * @age: how long it has been free
  * @base: the configured delay
@@ -127,23 +128,23 @@ void pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long
  *
  * Context: Any.
  */
-void pace_kept(struct pace *pace, unsigned long age, unsigned long base,
-	       unsigned long now)
+void fpr_pace_kept(struct pace *pace, unsigned long age, unsigned long base,
+		   unsigned long now)
 {
 	if (age >= base && READ_ONCE(pace->hold))
 		WRITE_ONCE(pace->used_at, now);
 }
 
 /**
- * pace_delay() - how long memory stays free before it is reported, now
+ * fpr_pace_delay() - how long memory stays free before it is reported, now
  * @pace: the pace
- * @base: the configured delay; 0 means at once, whatever came of it before
+ * @base: the configured delay; 0 reports at once, regardless of earlier reuse
  * @now: jiffies
  *
  * Context: One caller at a time.
- * Return: Jiffies, @base at least and PACE_MAX times that at most.
+ * Return: Jiffies, from @base to PACE_MAX times @base.
  */
-unsigned long pace_delay(struct pace *pace, unsigned long base, unsigned long now)
+unsigned long fpr_pace_delay(struct pace *pace, unsigned long base, unsigned long now)
 {
 	/* What a job takes is known by then. */
 	if (READ_ONCE(pace->reused) && now - READ_ONCE(pace->reused_at) >= PACE_SOON)

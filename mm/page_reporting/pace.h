@@ -14,16 +14,16 @@
 
 /* Memory that is needed again within this time was reported by mistake. */
 #define PACE_SOON	(5 * HZ)
-/* A longer delay is halved for each such time in which nobody had use of it. */
+/* A longer delay is halved for each such period in which it was of no use. */
 #define PACE_COOLING	(30 * HZ)
-/* The delay grows to so many times the configured one at most. */
+/* The longest delay, as a multiple of the configured one. */
 #define PACE_MAX	16
 /*
- * The delay grows when one reported page in so many was needed again soon, and one
- * needed page in so many had been reported just before,
+ * Mistakes count when they make up this part of the pages that were reported lately
+ * and of the pages that were needed since: one in four.
  */
 #define PACE_SHARE	4
-/* and no less than this: little memory does not hold up much. */
+/* Fewer mistakes, in pages, do not count: a small job must not hold up a large one. */
 #define PACE_WORTH	(SZ_16M >> PAGE_SHIFT)
 
 /**
@@ -50,13 +50,13 @@ struct pace {
 	unsigned long used_at;
 };
 
-void pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
+void fpr_pace_reported(struct pace *pace, unsigned long nr, unsigned long waited,
+		       unsigned long now);
+bool fpr_pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
+			 unsigned long now);
+void fpr_pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long now);
+void fpr_pace_kept(struct pace *pace, unsigned long age, unsigned long base,
 		   unsigned long now);
-bool pace_is_mistake(const struct pace *pace, unsigned long nr_dirty,
-		     unsigned long now);
-void pace_taken(struct pace *pace, unsigned long nr, bool mistake, unsigned long now);
-void pace_kept(struct pace *pace, unsigned long age, unsigned long base,
-	       unsigned long now);
-unsigned long pace_delay(struct pace *pace, unsigned long base, unsigned long now);
+unsigned long fpr_pace_delay(struct pace *pace, unsigned long base, unsigned long now);
 
 #endif /* _MM_PAGE_REPORTING_PACE_H */

@@ -132,7 +132,7 @@ static struct batch the_batch;
 static void stall_warn(struct timer_list *timer)
 {
 	fpr_stat_add(FPR_STAT_STALLS, 1);
-	pr_warn_once("the host has not answered for %d s; what it was sent is missing until it does\n",
+	pr_warn_once("the host has not answered for %d s; the reported pages are unavailable until it does\n",
 		     STALL_TIME / HZ);
 }
 
@@ -151,7 +151,7 @@ static void batch_reset(struct batch *batch)
 	batch->full = false;
 }
 
-/* What may be taken from a zone; NULL if the batch has no room for one more zone. */
+/* What may still be taken from a zone; NULL if the batch cannot take from another. */
 static struct batch_zone *batch_zone(struct batch *batch, struct zone *zone,
 				     unsigned long granule)
 {
@@ -161,15 +161,19 @@ static struct batch_zone *batch_zone(struct batch *batch, struct zone *zone,
 	for (i = 0; i < batch->nr_zones; i++)
 		if (batch->zones[i].zone == zone)
 			return &batch->zones[i];
-	if (batch->nr_zones == BATCH_ZONES)
-		return NULL;
+	if (batch->nr_zones == BATCH_ZONES) {
+		if (batch->nr_pages)
+			return NULL;
+		/* Nothing has been taken from any of them: make room for others. */
+		batch->nr_zones = 0;
+	}
 
 	bz = &batch->zones[batch->nr_zones++];
 	bz->zone = zone;
-	bz->budget = policy_budget(fpr_zone_spare(zone), granule);
+	bz->budget = fpr_policy_budget(fpr_zone_spare(zone), granule);
 	bz->cma_budget = 0;
 #ifdef CONFIG_CMA
-	bz->cma_budget = policy_budget(zone_page_state(zone, NR_FREE_CMA_PAGES), granule);
+	bz->cma_budget = fpr_policy_budget(zone_page_state(zone, NR_FREE_CMA_PAGES), granule);
 #endif
 	if (!bz->budget)
 		fpr_stat_add(FPR_STAT_TIGHT, 1);
@@ -186,9 +190,9 @@ static bool batch_add(struct batch *batch, const struct pass *pass, unsigned lon
 	if (batch->nr_blocks == BATCH_BLOCKS)
 		return false;
 	if (!batch->nr_elements ||
-	    !policy_coalesce(last->pfn + last->nr_pages, pfn, FPR_SECTION_PAGES,
-			     last->nr_pages, nr,
-			     pass->prdev->max_elem_bytes >> PAGE_SHIFT)) {
+	    !fpr_policy_coalesce(last->pfn + last->nr_pages, pfn, FPR_SECTION_PAGES,
+				 last->nr_pages, nr,
+				 pass->prdev->max_elem_bytes >> PAGE_SHIFT)) {
 		if (batch->nr_elements == pass->prdev->capacity)
 			return false;
 		last = &batch->elements[batch->nr_elements++];
@@ -251,7 +255,7 @@ static void put_block(unsigned long pfn, unsigned int order)
 	}
 }
 
-/* Give a range of isolated pages back, in pieces as large as they come. */
+/* Give a range of isolated pages back, in the largest blocks that it consists of. */
 static void put_range(struct zone *zone, unsigned long pfn, unsigned long end)
 {
 	while (pfn < end) {
@@ -259,7 +263,7 @@ static void put_range(struct zone *zone, unsigned long pfn, unsigned long end)
 
 		spin_lock_irq(&zone->lock);
 		for (held = 0; pfn < end && held < HOLD_BLOCKS; held++) {
-			unsigned int order = policy_piece_order(pfn, end - pfn);
+			unsigned int order = fpr_policy_piece_order(pfn, end - pfn);
 
 			put_block(pfn, order);
 			pfn += 1UL << order;
@@ -271,7 +275,7 @@ static void put_range(struct zone *zone, unsigned long pfn, unsigned long end)
 static bool is_due(const struct pass *pass, u32 granule)
 {
 	return granule_kind(granule) == GRANULE_DIRTY &&
-	       policy_due(granule, jiffies, pass->delay, pass->slack);
+	       fpr_policy_due(granule, jiffies, pass->delay, pass->slack);
 }
 
 /*
@@ -290,7 +294,7 @@ static unsigned long batch_take_range(struct batch *batch, struct pass *pass,
 
 		if (room < 1UL << map->order)
 			break;
-		order = policy_piece_order(pfn, room);
+		order = fpr_policy_piece_order(pfn, room);
 		if (!batch_add(batch, pass, pfn, order))
 			break;
 		fpr_map_range(map, pfn, order, &range);
@@ -341,8 +345,8 @@ static void pass_over(struct pass *pass, struct granule_map *map, unsigned long 
 }
 
 /*
- * May blocks of this pageblock be away for a moment?  What each granule that is
- * not taken becomes is decided here.
+ * May blocks of this pageblock be off the free lists for a moment?  If not, this
+ * also decides what becomes of the granule.
  */
 static bool may_isolate(struct pass *pass, struct granule_range *granule,
 			struct page *page, unsigned long pfn)
@@ -353,7 +357,7 @@ static bool may_isolate(struct pass *pass, struct granule_range *granule,
 		/* Offlining and contiguous allocation rely on what they isolated. */
 		pass_over(pass, granule->map, pfn, PAGE_REPORTING_SKIP_ISOLATED);
 	} else if (mt == MIGRATE_HIGHATOMIC) {
-		/* A reserve that would be missed; it stays dirty for when it ends. */
+		/* A reserve must stay available; the granule stays dirty until it ends. */
 		trace_page_reporting_skip(pfn, PAGE_REPORTING_SKIP_RESERVED);
 	} else if (PageHWPoison(page)) {
 		fpr_range_set(granule, granule_make(GRANULE_NONE, jiffies));
@@ -400,7 +404,7 @@ static void batch_take(struct batch *batch, struct pass *pass,
 
 	order = buddy_order(page);
 	budget = is_migrate_cma(get_pageblock_migratetype(page)) ? &bz->cma_budget : &bz->budget;
-	/* All of the block is away for a moment, whatever is taken of it. */
+	/* The whole block is off the free lists for a moment, whatever is taken of it. */
 	spare = budget == &bz->budget ? fpr_zone_spare(zone) : ULONG_MAX;
 	if (*budget < 1UL << map->order || spare < 1UL << order) {
 		if (batch->nr_pages)
@@ -441,8 +445,8 @@ static void collect_section(struct batch *batch, struct pass *pass,
 			return;
 		cond_resched();
 
-		due_in = policy_due_in(READ_ONCE(table->granule[pass->index]), jiffies,
-				       pass->delay);
+		due_in = fpr_policy_due_in(READ_ONCE(table->granule[pass->index]), jiffies,
+					   pass->delay);
 		if (due_in > min(pass->slack, pass->delay)) {
 			pass->result.young_pages += 1UL << map->order;
 			pass->result.due_in = min(pass->result.due_in, due_in);
@@ -596,10 +600,10 @@ static int batch_send(struct batch *batch, struct pass *pass)
 	trace_page_reporting_done(batch->nr_elements, batch->nr_pages,
 				  ktime_us_delta(ktime_get(), start), err);
 
-	/* What is reported without delay was not taken for cold. */
+	/* A report without delay says nothing about how cold the memory was. */
 	if (!err && pass->delay && batch->nr_fresh)
-		pace_reported(&fpr_pace, batch->nr_fresh,
-			      div64_u64(batch->waited, batch->nr_fresh), jiffies);
+		fpr_pace_reported(&fpr_pace, batch->nr_fresh,
+				  div64_u64(batch->waited, batch->nr_fresh), jiffies);
 	batch_put_back(batch, !err);
 	fpr_stat_set(FPR_STAT_IN_FLIGHT_PAGES, 0);
 	fpr_take_poisoned_off();

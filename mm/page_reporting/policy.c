@@ -12,7 +12,7 @@
 #include "policy.h"
 
 /**
- * policy_due() - should a pass that runs now take this granule?
+ * fpr_policy_due() - should a pass that runs now take this granule?
  * @granule: its record
  * @now: jiffies
  * @delay: how long it is to be free before it is reported
@@ -22,14 +22,14 @@
  * Context: Any.
  * Return: true if so.
  */
-bool policy_due(u32 granule, unsigned long now, unsigned long delay,
-		unsigned long slack)
+bool fpr_policy_due(u32 granule, unsigned long now, unsigned long delay,
+		    unsigned long slack)
 {
-	return policy_due_in(granule, now, delay) <= min(slack, delay);
+	return fpr_policy_due_in(granule, now, delay) <= min(slack, delay);
 }
 
 /**
- * policy_due_in() - time until a granule is to be reported
+ * fpr_policy_due_in() - time until a granule is to be reported
  * @granule: its record
  * @now: jiffies
  * @delay: how long it is to be free before it is reported
@@ -37,7 +37,7 @@ bool policy_due(u32 granule, unsigned long now, unsigned long delay,
  * Context: Any.
  * Return: Jiffies to go; 0 when it is due.
  */
-unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long delay)
+unsigned long fpr_policy_due_in(u32 granule, unsigned long now, unsigned long delay)
 {
 	unsigned long age = granule_age(granule, now);
 
@@ -45,7 +45,7 @@ unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long delay)
 }
 
 /**
- * policy_spare() - how many pages may be missing from a zone for a moment
+ * fpr_policy_spare() - how many pages may be missing from a zone for a moment
  * @zone: its state
  *
  * An ordinary allocation can use neither contiguous nor atomic reserves, so
@@ -57,7 +57,7 @@ unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long delay)
  * Context: Any.
  * Return: Pages.
  */
-unsigned long policy_spare(const struct policy_zone *zone)
+unsigned long fpr_policy_spare(const struct policy_zone *zone)
 {
 	unsigned long usable = zone->free - min(zone->free, zone->cma + zone->highatomic);
 	unsigned long kept = zone->high + min(zone->reserve, usable / 2);
@@ -66,8 +66,8 @@ unsigned long policy_spare(const struct policy_zone *zone)
 }
 
 /**
- * policy_budget() - how much of a zone one request may hold
- * @spare: what the zone may miss, from policy_spare()
+ * fpr_policy_budget() - how much of a zone one request may hold
+ * @spare: what the zone may miss, from fpr_policy_spare()
  * @granule: the least that can be reported
  *
  * What is on its way to the host is missing to the guest.  An eighth of what
@@ -76,13 +76,13 @@ unsigned long policy_spare(const struct policy_zone *zone)
  * Context: Any.
  * Return: Pages, at least @granule; 0 when the zone can spare less than two.
  */
-unsigned long policy_budget(unsigned long spare, unsigned long granule)
+unsigned long fpr_policy_budget(unsigned long spare, unsigned long granule)
 {
 	return spare < 2 * granule ? 0 : max(spare / 8, granule);
 }
 
 /**
- * policy_sleep() - how long the next pass may be put off
+ * fpr_policy_sleep() - how long the next pass may be put off
  * @dirty: pages that wait for it
  * @threshold: what a pass is worth
  * @due_in: jiffies until the first of them falls due
@@ -90,8 +90,8 @@ unsigned long policy_budget(unsigned long spare, unsigned long granule)
  * Context: Any.
  * Return: Jiffies.
  */
-unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,
-			   unsigned long due_in)
+unsigned long fpr_policy_sleep(unsigned long dirty, unsigned long threshold,
+			       unsigned long due_in)
 {
 	unsigned long least = dirty < threshold ? POLICY_CRUMBS : POLICY_MIN_SLEEP;
 
@@ -99,22 +99,23 @@ unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,
 }
 
 /**
- * policy_retry() - when to look again at what could not be reported
+ * fpr_policy_retry() - when to look again at what could not be reported
  * @last: how long the last wait was; 0 for the first
  *
- * A zone may stay short of memory, or a pageblock isolated, for good.
+ * A zone may stay short of memory, or a pageblock isolated, for as long as the
+ * guest runs.
  *
  * Context: Any.
  * Return: Jiffies.
  */
-unsigned long policy_retry(unsigned long last)
+unsigned long fpr_policy_retry(unsigned long last)
 {
 	return clamp(2 * last, (unsigned long)POLICY_RETRY_MIN,
 		     (unsigned long)POLICY_RETRY_MAX);
 }
 
 /**
- * policy_coalesce() - may a block join the element before it?
+ * fpr_policy_coalesce() - may a block join the element before it?
  * @end_pfn: page frame after the element's last
  * @pfn: the block's first page frame
  * @section_pages: pages of a memory section, a power of two
@@ -128,23 +129,23 @@ unsigned long policy_retry(unsigned long last)
  * Context: Any.
  * Return: true if it may.
  */
-bool policy_coalesce(unsigned long end_pfn, unsigned long pfn,
-		     unsigned long section_pages, unsigned long elem_pages,
-		     unsigned long nr_pages, unsigned long max_elem_pages)
+bool fpr_policy_coalesce(unsigned long end_pfn, unsigned long pfn,
+			 unsigned long section_pages, unsigned long elem_pages,
+			 unsigned long nr_pages, unsigned long max_elem_pages)
 {
 	return pfn == end_pfn && (pfn & (section_pages - 1)) &&
 	       elem_pages + nr_pages <= max_elem_pages;
 }
 
 /**
- * policy_piece_order() - the largest block that a range starts with
+ * fpr_policy_piece_order() - the largest block that a range starts with
  * @pfn: first page frame of the range
  * @nr_pages: its pages, not 0
  *
  * Context: Any.
  * Return: An order: the block is naturally aligned and within the range.
  */
-unsigned int policy_piece_order(unsigned long pfn, unsigned long nr_pages)
+unsigned int fpr_policy_piece_order(unsigned long pfn, unsigned long nr_pages)
 {
 	unsigned int order = ilog2(nr_pages);
 

@@ -11,11 +11,11 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
-/* What is below the threshold waits no longer than this. */
+/* The longest wait of less than the threshold. */
 #define POLICY_CRUMBS		(30 * HZ)
-/* Passes are at least this far apart, whatever falls due. */
+/* The least time between two passes, whatever falls due. */
 #define POLICY_MIN_SLEEP	max(HZ / 50, 1)
-/* What was passed over is looked at again: from so soon to so late. */
+/* The shortest and the longest wait before what was passed over is looked at again. */
 #define POLICY_RETRY_MIN	(30 * HZ)
 #define POLICY_RETRY_MAX	(15 * 60 * HZ)
 
@@ -35,17 +35,17 @@ struct policy_zone {
 	unsigned long reserve;
 };
 
-bool policy_due(u32 granule, unsigned long now, unsigned long delay,
-		unsigned long slack);
-unsigned long policy_due_in(u32 granule, unsigned long now, unsigned long delay);
-unsigned long policy_spare(const struct policy_zone *zone);
-unsigned long policy_budget(unsigned long spare, unsigned long granule);
-unsigned long policy_sleep(unsigned long dirty, unsigned long threshold,
-			   unsigned long due_in);
-unsigned long policy_retry(unsigned long last);
-bool policy_coalesce(unsigned long end_pfn, unsigned long pfn,
-		     unsigned long section_pages, unsigned long elem_pages,
-		     unsigned long nr_pages, unsigned long max_elem_pages);
-unsigned int policy_piece_order(unsigned long pfn, unsigned long nr_pages);
+bool fpr_policy_due(u32 granule, unsigned long now, unsigned long delay,
+		    unsigned long slack);
+unsigned long fpr_policy_due_in(u32 granule, unsigned long now, unsigned long delay);
+unsigned long fpr_policy_spare(const struct policy_zone *zone);
+unsigned long fpr_policy_budget(unsigned long spare, unsigned long granule);
+unsigned long fpr_policy_sleep(unsigned long dirty, unsigned long threshold,
+			       unsigned long due_in);
+unsigned long fpr_policy_retry(unsigned long last);
+bool fpr_policy_coalesce(unsigned long end_pfn, unsigned long pfn,
+			 unsigned long section_pages, unsigned long elem_pages,
+			 unsigned long nr_pages, unsigned long max_elem_pages);
+unsigned int fpr_policy_piece_order(unsigned long pfn, unsigned long nr_pages);
 
 #endif /* _MM_PAGE_REPORTING_POLICY_H */

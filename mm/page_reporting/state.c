@@ -23,7 +23,7 @@ unsigned int page_reporting_delay_ms = 700;
 /* What must wait to be reported before it is worth waking up for. */
 unsigned int page_reporting_threshold_kbytes = 4096;
 
-/* Make free memory whole: 0 never, 1 when that disturbs nobody. */
+/* Make free memory whole: 0 off (a flush can still ask for it), 1 on. */
 unsigned int page_reporting_evacuate = 1;
 
 /* Guards the map as a whole, and what is in flight. */
@@ -140,7 +140,7 @@ unsigned long fpr_base_delay(void)
  * The one answer for requests, isolated units, and targets of evacuation.
  *
  * Context: Any; exact only under the zone's lock.
- * Return: Pages; see policy_spare().
+ * Return: Pages; see fpr_policy_spare().
  */
 unsigned long fpr_zone_spare(struct zone *zone)
 {
@@ -157,5 +157,5 @@ unsigned long fpr_zone_spare(struct zone *zone)
 	for (i = 0; i < MAX_NR_ZONES; i++)
 		state.reserve = max_t(unsigned long, state.reserve,
 				      READ_ONCE(zone->lowmem_reserve[i]));
-	return policy_spare(&state);
+	return fpr_policy_spare(&state);
 }

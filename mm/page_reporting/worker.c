@@ -2,15 +2,16 @@
 /*
  * The worker: when a pass runs.
  *
- * It sleeps until the next granule falls due, and not at all when nothing is
- * dirty.  One time says when the next pass runs.  It only moves forward in a
- * pass; everybody else can ask for an earlier one.
+ * It sleeps until the next granule falls due, and without limit when nothing is
+ * dirty.  One time says when the next pass runs.  A pass sets it; everybody else
+ * can only ask for an earlier one.
  */
 #include <linux/buffer_head.h>
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/irq_work.h>
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -29,11 +30,11 @@
 #include "state.h"
 #include "worker.h"
 
-/* Draining per-CPU lists disturbs everybody: only after so much was reported, */
+/* Draining per-CPU lists disturbs everybody: a pass must have reported this much. */
 #define DRAIN_WORTH_PAGES	(SZ_16M >> PAGE_SHIFT)
-/* and not more often than this. */
+/* The least time between two drains that nobody asked for. */
 #define DRAIN_INTERVAL		(5 * HZ)
-/* After an error the next try waits so long, and twice as long each time. */
+/* The wait after an error; it doubles with each further one, up to the maximum. */
 #define BACKOFF_MIN		HZ
 #define BACKOFF_MAX		(60 * HZ)
 
@@ -45,12 +46,13 @@ static DECLARE_DELAYED_WORK(pass_work, pass_work_func);
 
 /*
  * When the next pass runs, valid if one is scheduled, and the earliest time at
- * which one may.  Under due_lock; hooks read without it.
+ * which one may; that may lie so far back that jiffies have wrapped.  Under
+ * due_lock; hooks read without it.
  */
 static DEFINE_SPINLOCK(due_lock);
 static bool scheduled;
 static unsigned long due;
-static unsigned long not_before;
+static u64 not_before;
 
 /* Pages that have become dirty since the last pass began. */
 static atomic_long_t fresh_pages;
@@ -67,19 +69,21 @@ static unsigned long threshold_pages(void)
 	return READ_ONCE(page_reporting_threshold_kbytes) >> (PAGE_SHIFT - 10);
 }
 
-/* See to it that a pass runs within @delay jiffies. */
+/* Make sure that a pass runs within @delay jiffies, or as soon as one may. */
 static void schedule_pass(unsigned long delay)
 {
 	unsigned long flags, when;
+	u64 now;
 
 	spin_lock_irqsave(&due_lock, flags);
-	when = jiffies + delay;
-	if (time_before(when, not_before))
-		when = not_before;
+	now = get_jiffies_64();
+	if (not_before > now)
+		delay = max_t(unsigned long, delay, not_before - now);
+	when = (unsigned long)now + delay;
 	if (!scheduled || time_before(when, due)) {
 		scheduled = true;
 		due = when;
-		mod_delayed_work(fpr_wq, &pass_work, when - jiffies);
+		mod_delayed_work(fpr_wq, &pass_work, delay);
 	}
 	spin_unlock_irqrestore(&due_lock, flags);
 }
@@ -87,7 +91,7 @@ static void schedule_pass(unsigned long delay)
 /* How soon a pass is wanted for so many pages that have become dirty just now. */
 static unsigned long wanted_in(unsigned long fresh)
 {
-	return policy_sleep(fresh, threshold_pages(), fpr_base_delay());
+	return fpr_policy_sleep(fresh, threshold_pages(), fpr_base_delay());
 }
 
 static void wake_irq_func(struct irq_work *work)
@@ -134,7 +138,7 @@ void fpr_worker_kick(void)
 	if (!fpr_may_go_on())
 		return;
 	spin_lock_irqsave(&due_lock, flags);
-	not_before = jiffies;
+	not_before = get_jiffies_64();
 	spin_unlock_irqrestore(&due_lock, flags);
 	schedule_pass(0);
 }
@@ -149,7 +153,7 @@ void fpr_worker_start(void)
 	unsigned long flags;
 
 	spin_lock_irqsave(&due_lock, flags);
-	not_before = jiffies;
+	not_before = get_jiffies_64();
 	spin_unlock_irqrestore(&due_lock, flags);
 	schedule_pass(fpr_base_delay());
 }
@@ -181,7 +185,7 @@ static void schedule_next(const struct pass_result *result)
 		backoff = clamp(2 * backoff, (unsigned long)BACKOFF_MIN,
 				(unsigned long)BACKOFF_MAX);
 		spin_lock_irqsave(&due_lock, flags);
-		not_before = jiffies + backoff;
+		not_before = get_jiffies_64() + backoff;
 		spin_unlock_irqrestore(&due_lock, flags);
 		schedule_pass(backoff);
 		return;
@@ -189,19 +193,19 @@ static void schedule_next(const struct pass_result *result)
 	backoff = 0;
 
 	if (result->young_pages)
-		schedule_pass(policy_sleep(result->young_pages, threshold_pages(),
-					   result->due_in));
+		schedule_pass(fpr_policy_sleep(result->young_pages, threshold_pages(),
+					       result->due_in));
 	if (!result->passed_over_pages) {
 		retry = 0;
 	} else {
-		retry = policy_retry(result->nr_pages ? 0 : retry);
+		retry = fpr_policy_retry(result->nr_pages ? 0 : retry);
 		schedule_pass(retry);
 	}
 }
 
 static struct pass_result run_pass(struct page_reporting_dev_info *prdev)
 {
-	unsigned long delay = pace_delay(&fpr_pace, fpr_base_delay(), jiffies);
+	unsigned long delay = fpr_pace_delay(&fpr_pace, fpr_base_delay(), jiffies);
 	ktime_t start = ktime_get();
 	struct pass_result result;
 
@@ -285,7 +289,7 @@ void fpr_drain_free(void)
 }
 
 /**
- * fpr_drain_free_if_due() - the same, but not more often than is good
+ * fpr_drain_free_if_due() - the same, unless it was done a short time ago
  *
  * Context: As fpr_drain_free().
  * Return: true if the lists were drained.

@@ -32,7 +32,7 @@ static void fill(struct fixture *f, u16 free, bool source)
 
 static void make(struct fixture *f)
 {
-	evacuate_plan_make(&f->plan, f->units, EVACUATE_WINDOW, UNIT);
+	fpr_evacuate_plan_make(&f->plan, f->units, EVACUATE_WINDOW, UNIT);
 }
 
 static void half_full_units_pair_up(struct kunit *test)
@@ -182,16 +182,22 @@ static void quiet_takes_time(struct kunit *test)
 	unsigned long now = (U16_MAX - 3UL) * EVACUATE_TICK;
 	struct evacuate_seen seen = {};
 
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, now));
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, now + EVACUATE_QUIET / 2));
+	KUNIT_EXPECT_FALSE(test, fpr_evacuate_look(&seen, 100, now));
+	KUNIT_EXPECT_FALSE(test, fpr_evacuate_look(&seen, 100, now + EVACUATE_QUIET / 2));
 	now += EVACUATE_QUIET + EVACUATE_TICK;
-	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 100, now));
-	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 100, now));
-	KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 101, now));
+	KUNIT_EXPECT_TRUE(test, fpr_evacuate_look(&seen, 100, now));
+	KUNIT_EXPECT_TRUE(test, fpr_evacuate_look(&seen, 100, now));
+	KUNIT_EXPECT_FALSE(test, fpr_evacuate_look(&seen, 101, now));
 	now += EVACUATE_QUIET + EVACUATE_TICK;
-	KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 101, now));
+	KUNIT_EXPECT_TRUE(test, fpr_evacuate_look(&seen, 101, now));
 
 	KUNIT_EXPECT_EQ(test, seen.failures, 0);
+}
+
+/* What the admin guide says evacuation costs in memory. */
+static void six_bytes_a_unit(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, sizeof(struct evacuate_seen), (size_t)6);
 }
 
 static void failure_makes_wait(struct kunit *test)
@@ -200,17 +206,17 @@ static void failure_makes_wait(struct kunit *test)
 	struct evacuate_seen seen = {};
 	int i;
 
-	evacuate_look(&seen, 100, now);
+	fpr_evacuate_look(&seen, 100, now);
 	for (i = 0; i < 8; i++) {
-		evacuate_failed(&seen, now);
+		fpr_evacuate_failed(&seen, now);
 		wait *= 2;
 		/* Ticks are whole, and what that takes away doubles as well. */
 		early = now + wait - wait / 16 - 2 * EVACUATE_TICK;
-		KUNIT_EXPECT_FALSE(test, evacuate_look(&seen, 100, early));
-		KUNIT_EXPECT_TRUE(test, evacuate_look(&seen, 100, now + wait + EVACUATE_TICK));
+		KUNIT_EXPECT_FALSE(test, fpr_evacuate_look(&seen, 100, early));
+		KUNIT_EXPECT_TRUE(test, fpr_evacuate_look(&seen, 100, now + wait + EVACUATE_TICK));
 	}
 	for (i = 0; i < 100; i++)
-		evacuate_failed(&seen, now);
+		fpr_evacuate_failed(&seen, now);
 	KUNIT_EXPECT_LE(test, seen.failures, EVACUATE_BACKOFF_MAX);
 }
 
@@ -218,42 +224,42 @@ static void large_folios_need_large_holes(struct kunit *test)
 {
 	unsigned int have[NR_PAGE_ORDERS] = {}, need[NR_PAGE_ORDERS] = {};
 
-	KUNIT_EXPECT_TRUE(test, evacuate_fits(have, need));
+	KUNIT_EXPECT_TRUE(test, fpr_evacuate_fits(have, need));
 	have[0] = 100;
 	need[0] = 100;
-	KUNIT_EXPECT_TRUE(test, evacuate_fits(have, need));
+	KUNIT_EXPECT_TRUE(test, fpr_evacuate_fits(have, need));
 	/* Much room, but none that is large enough. */
 	need[0] = 0;
 	need[4] = 1;
-	KUNIT_EXPECT_FALSE(test, evacuate_fits(have, need));
+	KUNIT_EXPECT_FALSE(test, fpr_evacuate_fits(have, need));
 	have[5] = 1;
-	KUNIT_EXPECT_TRUE(test, evacuate_fits(have, need));
+	KUNIT_EXPECT_TRUE(test, fpr_evacuate_fits(have, need));
 	need[4] = 2;
-	KUNIT_EXPECT_TRUE(test, evacuate_fits(have, need));
+	KUNIT_EXPECT_TRUE(test, fpr_evacuate_fits(have, need));
 	need[0] = 101;
-	KUNIT_EXPECT_FALSE(test, evacuate_fits(have, need));
+	KUNIT_EXPECT_FALSE(test, fpr_evacuate_fits(have, need));
 	need[4] = 1;
-	KUNIT_EXPECT_TRUE(test, evacuate_fits(have, need));
+	KUNIT_EXPECT_TRUE(test, fpr_evacuate_fits(have, need));
 	need[0] = 117;
-	KUNIT_EXPECT_FALSE(test, evacuate_fits(have, need));
+	KUNIT_EXPECT_FALSE(test, fpr_evacuate_fits(have, need));
 }
 
 static void share_follows_idle_time(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, evacuate_share(500, 1000), (unsigned int)EVACUATE_SHARE_IDLE);
-	KUNIT_EXPECT_EQ(test, evacuate_share(499, 1000), (unsigned int)EVACUATE_SHARE_BUSY);
-	KUNIT_EXPECT_EQ(test, evacuate_share(0, 0), (unsigned int)EVACUATE_SHARE_BUSY);
+	KUNIT_EXPECT_EQ(test, fpr_evacuate_share(500, 1000), (unsigned int)EVACUATE_SHARE_IDLE);
+	KUNIT_EXPECT_EQ(test, fpr_evacuate_share(499, 1000), (unsigned int)EVACUATE_SHARE_BUSY);
+	KUNIT_EXPECT_EQ(test, fpr_evacuate_share(0, 0), (unsigned int)EVACUATE_SHARE_BUSY);
 }
 
 static void pauses_keep_to_the_share(struct kunit *test)
 {
 	/* 10 ms at 2 %: 490 ms of rest. */
-	KUNIT_EXPECT_GE(test, evacuate_pause(10000, 2, 0), msecs_to_jiffies(490));
-	KUNIT_EXPECT_LE(test, evacuate_pause(10000, 2, 0), msecs_to_jiffies(490) + 2);
-	KUNIT_EXPECT_GE(test, evacuate_pause(10000, 25, 0), msecs_to_jiffies(30));
+	KUNIT_EXPECT_GE(test, fpr_evacuate_pause(10000, 2, 0), msecs_to_jiffies(490));
+	KUNIT_EXPECT_LE(test, fpr_evacuate_pause(10000, 2, 0), msecs_to_jiffies(490) + 2);
+	KUNIT_EXPECT_GE(test, fpr_evacuate_pause(10000, 25, 0), msecs_to_jiffies(30));
 	/* Not more than so many page frames a second, however fast that was. */
-	KUNIT_EXPECT_GE(test, evacuate_pause(0, 25, EVACUATE_LOOK_PAGES), (unsigned long)HZ);
-	KUNIT_EXPECT_EQ(test, evacuate_pause(0, 25, 0), 1UL);
+	KUNIT_EXPECT_GE(test, fpr_evacuate_pause(0, 25, EVACUATE_LOOK_PAGES), (unsigned long)HZ);
+	KUNIT_EXPECT_EQ(test, fpr_evacuate_pause(0, 25, 0), 1UL);
 }
 
 static struct kunit_case evacuate_policy_cases[] = {
@@ -265,6 +271,7 @@ static struct kunit_case evacuate_policy_cases[] = {
 	KUNIT_CASE(gain_exceeds_cost),
 	KUNIT_CASE(random_plans_are_sound),
 	KUNIT_CASE(quiet_takes_time),
+	KUNIT_CASE(six_bytes_a_unit),
 	KUNIT_CASE(failure_makes_wait),
 	KUNIT_CASE(large_folios_need_large_holes),
 	KUNIT_CASE(share_follows_idle_time),

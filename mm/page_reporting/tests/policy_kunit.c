@@ -55,73 +55,73 @@ static void age_beyond_range_is_new(struct kunit *test)
 
 static void due_when_cold(struct kunit *test)
 {
-	KUNIT_EXPECT_FALSE(test, policy_due(dirty(0), 0, BASE, SLACK));
-	KUNIT_EXPECT_FALSE(test, policy_due(dirty(0), BASE / 2, BASE, SLACK));
-	KUNIT_EXPECT_TRUE(test, policy_due(dirty(0), BASE, BASE, SLACK));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_due(dirty(0), 0, BASE, SLACK));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_due(dirty(0), BASE / 2, BASE, SLACK));
+	KUNIT_EXPECT_TRUE(test, fpr_policy_due(dirty(0), BASE, BASE, SLACK));
 	/* What falls due soon goes along. */
-	KUNIT_EXPECT_TRUE(test, policy_due(dirty(0), BASE - SLACK, BASE, SLACK));
-	KUNIT_EXPECT_FALSE(test, policy_due(dirty(0), BASE - SLACK - 1, BASE, SLACK));
+	KUNIT_EXPECT_TRUE(test, fpr_policy_due(dirty(0), BASE - SLACK, BASE, SLACK));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_due(dirty(0), BASE - SLACK - 1, BASE, SLACK));
 	/* The smallest delay means the next tick, not this one. */
-	KUNIT_EXPECT_FALSE(test, policy_due(dirty(9), 9, 1, 0));
-	KUNIT_EXPECT_TRUE(test, policy_due(dirty(9), 10, 1, 0));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_due(dirty(9), 9, 1, 0));
+	KUNIT_EXPECT_TRUE(test, fpr_policy_due(dirty(9), 10, 1, 0));
 	/* No delay means now. */
-	KUNIT_EXPECT_TRUE(test, policy_due(dirty(9), 9, 0, 0));
+	KUNIT_EXPECT_TRUE(test, fpr_policy_due(dirty(9), 9, 0, 0));
 }
 
 static void due_in_counts_down(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, policy_due_in(dirty(100), 100, BASE), BASE);
-	KUNIT_EXPECT_EQ(test, policy_due_in(dirty(100), 100 + BASE / 2, BASE), BASE - BASE / 2);
-	KUNIT_EXPECT_EQ(test, policy_due_in(dirty(100), 100 + 2 * BASE, BASE), 0UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_due_in(dirty(100), 100, BASE), BASE);
+	KUNIT_EXPECT_EQ(test, fpr_policy_due_in(dirty(100), 100 + BASE / 2, BASE), BASE - BASE / 2);
+	KUNIT_EXPECT_EQ(test, fpr_policy_due_in(dirty(100), 100 + 2 * BASE, BASE), 0UL);
 }
 
 static void spare_leaves_out_reserves(struct kunit *test)
 {
 	struct policy_zone z = { .free = 10000, .high = 1000 };
 
-	KUNIT_EXPECT_EQ(test, policy_spare(&z), 9000UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_spare(&z), 9000UL);
 	/* What others cannot allocate is not theirs to miss. */
 	z.cma = 7000;
 	z.highatomic = 500;
-	KUNIT_EXPECT_EQ(test, policy_spare(&z), 1500UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_spare(&z), 1500UL);
 	z.reserve = 700;
-	KUNIT_EXPECT_EQ(test, policy_spare(&z), 800UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_spare(&z), 800UL);
 	/* A reserve larger than the zone leaves half of what is usable. */
 	z.reserve = 100000;
-	KUNIT_EXPECT_EQ(test, policy_spare(&z), 250UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_spare(&z), 250UL);
 	z.free = 8000;
-	KUNIT_EXPECT_EQ(test, policy_spare(&z), 0UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_spare(&z), 0UL);
 	/* Counters are not exact. */
 	z.free = 7000;
-	KUNIT_EXPECT_EQ(test, policy_spare(&z), 0UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_spare(&z), 0UL);
 }
 
 static void budget_leaves_the_zone_alone(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, policy_budget(0, 512), 0UL);
-	KUNIT_EXPECT_EQ(test, policy_budget(1023, 512), 0UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_budget(0, 512), 0UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_budget(1023, 512), 0UL);
 	/* One granule fits as soon as anything does. */
-	KUNIT_EXPECT_EQ(test, policy_budget(1024, 512), 512UL);
-	KUNIT_EXPECT_EQ(test, policy_budget(80000, 512), 10000UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_budget(1024, 512), 512UL);
+	KUNIT_EXPECT_EQ(test, fpr_policy_budget(80000, 512), 10000UL);
 }
 
 static void sleep_fits_what_waits(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, policy_sleep(2000, 1000, 3 * BASE), 3 * BASE);
-	KUNIT_EXPECT_EQ(test, policy_sleep(2000, 1000, 0), (unsigned long)POLICY_MIN_SLEEP);
+	KUNIT_EXPECT_EQ(test, fpr_policy_sleep(2000, 1000, 3 * BASE), 3 * BASE);
+	KUNIT_EXPECT_EQ(test, fpr_policy_sleep(2000, 1000, 0), (unsigned long)POLICY_MIN_SLEEP);
 	/* Crumbs wait, but not for ever. */
-	KUNIT_EXPECT_EQ(test, policy_sleep(999, 1000, 1), (unsigned long)POLICY_CRUMBS);
+	KUNIT_EXPECT_EQ(test, fpr_policy_sleep(999, 1000, 1), (unsigned long)POLICY_CRUMBS);
 }
 
 static void retries_become_seldom(struct kunit *test)
 {
-	unsigned long t = policy_retry(0);
+	unsigned long t = fpr_policy_retry(0);
 	int i;
 
 	KUNIT_EXPECT_EQ(test, t, (unsigned long)POLICY_RETRY_MIN);
-	KUNIT_EXPECT_EQ(test, policy_retry(t), 2 * t);
+	KUNIT_EXPECT_EQ(test, fpr_policy_retry(t), 2 * t);
 	for (i = 0; i < 10; i++)
-		t = policy_retry(t);
+		t = fpr_policy_retry(t);
 	KUNIT_EXPECT_EQ(test, t, (unsigned long)POLICY_RETRY_MAX);
 }
 
@@ -129,16 +129,16 @@ static void neighbours_coalesce(struct kunit *test)
 {
 	const unsigned long sec = 32768, max = 65536;
 
-	KUNIT_EXPECT_TRUE(test, policy_coalesce(512, 512, sec, 512, 512, max));
+	KUNIT_EXPECT_TRUE(test, fpr_policy_coalesce(512, 512, sec, 512, 512, max));
 	/* Not neighbours. */
-	KUNIT_EXPECT_FALSE(test, policy_coalesce(512, 1024, sec, 512, 512, max));
-	KUNIT_EXPECT_FALSE(test, policy_coalesce(1024, 512, sec, 512, 512, max));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_coalesce(512, 1024, sec, 512, 512, max));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_coalesce(1024, 512, sec, 512, 512, max));
 	/* Not across a section. */
-	KUNIT_EXPECT_FALSE(test, policy_coalesce(sec, sec, sec, 512, 512, max));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_coalesce(sec, sec, sec, 512, 512, max));
 	/* Not beyond what the device takes; and some take blocks one by one. */
-	KUNIT_EXPECT_TRUE(test, policy_coalesce(1024, 1024, sec, 512, 512, 1024));
-	KUNIT_EXPECT_FALSE(test, policy_coalesce(1024, 1024, sec, 513, 512, 1024));
-	KUNIT_EXPECT_FALSE(test, policy_coalesce(512, 512, sec, 512, 512, 0));
+	KUNIT_EXPECT_TRUE(test, fpr_policy_coalesce(1024, 1024, sec, 512, 512, 1024));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_coalesce(1024, 1024, sec, 513, 512, 1024));
+	KUNIT_EXPECT_FALSE(test, fpr_policy_coalesce(512, 512, sec, 512, 512, 0));
 }
 
 /* Every range falls apart into aligned blocks that cover it exactly. */
@@ -146,13 +146,13 @@ static void pieces_cover_a_range(struct kunit *test)
 {
 	unsigned long start, end, pfn;
 
-	KUNIT_EXPECT_EQ(test, policy_piece_order(0, 1024), 10U);
-	KUNIT_EXPECT_EQ(test, policy_piece_order(1024, 1023), 9U);
-	KUNIT_EXPECT_EQ(test, policy_piece_order(6, 1024), 1U);
+	KUNIT_EXPECT_EQ(test, fpr_policy_piece_order(0, 1024), 10U);
+	KUNIT_EXPECT_EQ(test, fpr_policy_piece_order(1024, 1023), 9U);
+	KUNIT_EXPECT_EQ(test, fpr_policy_piece_order(6, 1024), 1U);
 	for (start = 0; start < 70; start++) {
 		for (end = start + 1; end < 140; end++) {
 			for (pfn = start; pfn < end; ) {
-				unsigned long nr = 1UL << policy_piece_order(pfn, end - pfn);
+				unsigned long nr = 1UL << fpr_policy_piece_order(pfn, end - pfn);
 
 				KUNIT_ASSERT_EQ(test, pfn % nr, 0UL);
 				pfn += nr;
