@@ -3,6 +3,7 @@
  * One way up and one way down.  vb_bring_up() serves probe, resume and recovery,
  * vb_take_down() removal, suspend and recovery; between them the device is ours to use.
  */
+#include <linux/device.h>
 #include <linux/mm.h>
 #include <linux/poison.h>
 #include <linux/sched.h>
@@ -186,10 +187,8 @@ void vb_take_down(struct virtio_balloon *vb)
 	vb_wakeup_drop(vb, ~0);
 }
 
-static void recover_work(struct work_struct *work)
+static void reset_and_bring_up(struct virtio_balloon *vb)
 {
-	struct virtio_balloon *vb = container_of(to_delayed_work(work),
-						 struct virtio_balloon, recover.work);
 	struct vb_recover *recover = &vb->recover;
 	int err = -EOPNOTSUPP;
 
@@ -215,6 +214,25 @@ static void recover_work(struct work_struct *work)
 	recover->up_at = jiffies;
 	if (err)
 		dev_err(&vb->vdev->dev, "the balloon is off after the reset: %d\n", err);
+}
+
+/*
+ * The core looks at the device and sets its status before and after it calls the driver,
+ * so a reset must not come in between.  It may wait for this work, which therefore does not
+ * wait for the core.
+ */
+static void recover_work(struct work_struct *work)
+{
+	struct virtio_balloon *vb = container_of(to_delayed_work(work),
+						 struct virtio_balloon, recover.work);
+	struct device *dev = &vb->vdev->dev;
+
+	if (!device_trylock(dev)) {
+		queue_delayed_work(system_freezable_wq, &vb->recover.work, 1);
+		return;
+	}
+	reset_and_bring_up(vb);
+	device_unlock(dev);
 }
 
 /**

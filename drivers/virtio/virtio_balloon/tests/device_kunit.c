@@ -216,7 +216,7 @@ static void whole_units_go_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, left, 2 * VB_UNIT_PAGES);
 }
 
-#ifdef CONFIG_BALLOON_COMPACTION
+#ifdef CONFIG_BALLOON_MIGRATION
 static struct balloon_dev_info *any_pool(struct virtio_balloon *vb)
 {
 	struct balloon_dev_info *info;
@@ -767,6 +767,24 @@ static void reset_when_the_device_needs_it(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, softdev_log_count("the device is broken: resetting it"), 1);
 }
 
+/* The core has the device while it binds or unbinds the driver. */
+static void no_reset_while_the_core_has_the_device(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	device_lock(&dev->vdev.dev);
+	softdev_needs_reset(dev);
+	softdev_finish_work(dev);
+	flush_delayed_work(&vb->recover.work);
+	KUNIT_EXPECT_EQ(test, dev->nr_resets, 0);
+	device_unlock(&dev->vdev.dev);
+
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_resets));
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
 #ifdef CONFIG_PM_SLEEP
 static void suspend_and_resume(struct kunit *test)
 {
@@ -812,7 +830,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(pages_are_the_hosts),
 	KUNIT_CASE(last_pages_are_announced),
 	KUNIT_CASE(whole_units_go_first),
-#ifdef CONFIG_BALLOON_COMPACTION
+#ifdef CONFIG_BALLOON_MIGRATION
 	KUNIT_CASE(migration_gives_one_and_takes_one),
 	KUNIT_CASE(migrated_page_waits_for_the_answer),
 	KUNIT_CASE(migration_does_not_wait_for_ever),
@@ -838,6 +856,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(capture_kernel_has_no_balloon),
 	KUNIT_CASE(confidential_guest_gives_nothing),
 	KUNIT_CASE(reset_when_the_device_needs_it),
+	KUNIT_CASE(no_reset_while_the_core_has_the_device),
 #ifdef CONFIG_PM_SLEEP
 	KUNIT_CASE(suspend_and_resume),
 #endif
