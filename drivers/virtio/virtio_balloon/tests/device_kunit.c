@@ -926,6 +926,24 @@ static void shutdown_stops_all(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&vb->recover.work));
 }
 
+/* A suspend that is tried meanwhile gives up. */
+static void awake_while_the_size_changes(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(!READ_ONCE(vb->wake_mask)));
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	softdev_target(dev, 2 * SOFTDEV_SOME);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE)));
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(vb->wake_mask), (u32)VB_WAKE_SIZE_BUSY);
+	softdev_release(dev, SOFTDEV_INFLATE);
+	softdev_expect_size(dev, 2 * SOFTDEV_SOME);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(!READ_ONCE(vb->wake_mask)));
+}
+
 #ifdef CONFIG_PM_SLEEP
 static void suspend_and_resume(struct kunit *test)
 {
@@ -1008,6 +1026,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(reset_when_the_device_needs_it),
 	KUNIT_CASE(no_reset_while_the_core_has_the_device),
 	KUNIT_CASE(shutdown_stops_all),
+	KUNIT_CASE(awake_while_the_size_changes),
 #ifdef CONFIG_PM_SLEEP
 	KUNIT_CASE(suspend_and_resume),
 #endif
