@@ -20,6 +20,8 @@ static inline bool page_has_movable_ops(const struct page *page)
 	return __PageMovable((struct page *)page);
 }
 
+#define isolate_movable_ops_page	isolate_movable_page
+
 /* Only what is movable is isolated by page reporting. */
 #define start_isolate_page_range(start, end, mode) \
 	start_isolate_page_range(start, end, MIGRATE_MOVABLE, 0, GFP_KERNEL)

@@ -44,10 +44,10 @@ def test_probe(faults):
                           echo {device} >{DRIVER}/bind
                           read left </proc/self/fail-nth; echo $left' 2>/dev/null)
             [ -e {DRIVER}/{device} ] || {{ failed=$((failed + 1)); echo {device} >{DRIVER}/bind; }}
-            [ -e {DRIVER}/{device} ] || exit 1
+            [ -e {DRIVER}/{device} ] || {{ echo "no driver after $n" >&2; exit 1; }}
             [ "$left" = 0 ] || [ -z "$left" ] || break
             n=$((n + 1))
-            [ $n -lt 500 ] || exit 1
+            [ $n -lt 2000 ] || {{ echo "no end of allocations" >&2; exit 1; }}
         done
         echo $n $failed
         """, 600)

@@ -45,7 +45,8 @@ def test_kunit(guest, record_case, allow_dmesg):
     """Without a balloon, for the suites bring a device of their own."""
     allow_dmesg.append(BROKEN)
     suites = record(guest, record_case)
-    for start in ("page_reporting", "virtio_balloon_device", "virtio_balloon_misbehaving"):
+    for start in ("page_reporting", "virtio_balloon_device", "virtio_balloon_misbehaving",
+                  "virtio_balloon_need"):
         assert any(suite.startswith(start) for suite in suites), suites
 
 

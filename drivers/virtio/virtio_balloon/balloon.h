@@ -435,6 +435,7 @@ struct vb_recover {
  * @oom: the OOM path
  * @pressure: the pressure path
  * @recover: recovery of the device
+ * @reboot: called before the system goes down
  * @wake_lock: guards @wake_mask
  * @wake_mask: VB_WAKE_*; the wakeup source is active while it is not 0
  */
@@ -467,6 +468,7 @@ struct virtio_balloon {
 	struct vb_oom oom;
 	struct vb_pressure pressure;
 	struct vb_recover recover;
+	struct notifier_block reboot;
 
 	spinlock_t wake_lock;	/* wake_mask */
 	u32 wake_mask;

@@ -2,8 +2,11 @@
 /*
  * One way up and one way down.  vb_bring_up() serves probe, resume and recovery,
  * vb_take_down() removal, suspend and recovery; between them the device is ours to use.
+ * At the end of the system there is a short cut.
  */
+#include <linux/device.h>
 #include <linux/mm.h>
+#include <linux/notifier.h>
 #include <linux/poison.h>
 #include <linux/sched.h>
 #include <linux/virtio_config.h>
@@ -96,6 +99,8 @@ int vb_bring_up(struct virtio_balloon *vb)
 	if (vb_has(vb, VIRTIO_BALLOON_F_STATS_VQ)) {
 		err = vb_stats_prime(vb);
 		if (err) {
+			vb->inflate.vq = NULL;
+			vb->deflate.vq = NULL;
 			vb->vdev->config->del_vqs(vb->vdev);
 			return err;
 		}
@@ -122,9 +127,37 @@ static void flush_lock(spinlock_t *lock)
 	spin_unlock(lock);
 }
 
+static void stop_work(struct virtio_balloon *vb)
+{
+	vb_set_quiet(vb, true);
+	/* The size work starts the pressure work, so it goes first. */
+	cancel_delayed_work_sync(&vb->size.work);
+	vb_pressure_stop(vb);
+	cancel_delayed_work_sync(&vb->hints.work);
+	cancel_work_sync(&vb->stats.work);
+}
+
+static void stop_senders(struct virtio_balloon *vb)
+{
+	WRITE_ONCE(vb->life, VB_STOPPING);
+	/* A sender that saw VB_ON leaves its lock; later ones will not see it. */
+	flush_lock(&vb->inflate.lock);
+	flush_lock(&vb->deflate.lock);
+	flush_lock(&vb->reporting.lock);
+}
+
+static void reset_device(struct virtio_balloon *vb)
+{
+	virtio_break_device(vb->vdev);
+	virtio_reset_device(vb->vdev);
+
+	WRITE_ONCE(vb->life, VB_OFF);
+	wake_up_all(&vb->acked);
+}
+
 /**
  * vb_take_down() - from a running device to one that is reset and owns nothing
- * @vb: the balloon; nothing happens if its device is off already
+ * @vb: the balloon; nothing happens if it has been taken down already
  *
  * In this order:
  *
@@ -147,32 +180,17 @@ void vb_take_down(struct virtio_balloon *vb)
 	LIST_HEAD(parked);
 	u32 none = 0;
 
-	vb_set_quiet(vb, true);
-	/* The size work starts the pressure work, so it goes first. */
-	cancel_delayed_work_sync(&vb->size.work);
-	vb_pressure_stop(vb);
-	cancel_delayed_work_sync(&vb->hints.work);
-	cancel_work_sync(&vb->stats.work);
-
-	if (vb->life == VB_OFF)
+	stop_work(vb);
+	if (!vb->inflate.vq)
 		return;
 
-	if (!vb_needs_reset(vb))
-		vb_announce_all(vb, &parked);
-
-	WRITE_ONCE(vb->life, VB_STOPPING);
-	/* A sender that saw VB_ON leaves its lock; later ones will not see it. */
-	flush_lock(&vb->inflate.lock);
-	flush_lock(&vb->deflate.lock);
-	flush_lock(&vb->reporting.lock);
-
-	virtio_cwrite_le(vdev, struct virtio_balloon_config, actual, &none);
-
-	virtio_break_device(vdev);
-	virtio_reset_device(vdev);
-
-	WRITE_ONCE(vb->life, VB_OFF);
-	wake_up_all(&vb->acked);
+	if (vb->life == VB_ON) {
+		if (!vb_needs_reset(vb))
+			vb_announce_all(vb, &parked);
+		stop_senders(vb);
+		virtio_cwrite_le(vdev, struct virtio_balloon_config, actual, &none);
+		reset_device(vb);
+	}
 	down_write(&vb->users);
 	up_write(&vb->users);
 
@@ -186,10 +204,27 @@ void vb_take_down(struct virtio_balloon *vb)
 	vb_wakeup_drop(vb, ~0);
 }
 
-static void recover_work(struct work_struct *work)
+/*
+ * The system goes down, or another kernel takes over.  The bus breaks and resets the
+ * device soon, with whatever is under way: work would go on with a dead device, and a
+ * report would wait for its answer for ever.  So all that stops before, on the kernels too
+ * that ask no driver about it.  No page is taken back: nobody needs it now.
+ */
+static int shut_down(struct notifier_block *nb, unsigned long event, void *data)
 {
-	struct virtio_balloon *vb = container_of(to_delayed_work(work),
-						 struct virtio_balloon, recover.work);
+	struct virtio_balloon *vb = container_of(nb, struct virtio_balloon, reboot);
+
+	vb_recover_stop(vb);
+	stop_work(vb);
+	if (vb->life == VB_ON) {
+		stop_senders(vb);
+		reset_device(vb);
+	}
+	return NOTIFY_DONE;
+}
+
+static void reset_and_bring_up(struct virtio_balloon *vb)
+{
 	struct vb_recover *recover = &vb->recover;
 	int err = -EOPNOTSUPP;
 
@@ -217,14 +252,34 @@ static void recover_work(struct work_struct *work)
 		dev_err(&vb->vdev->dev, "the balloon is off after the reset: %d\n", err);
 }
 
+/*
+ * The core looks at the device and sets its status before and after it calls the driver,
+ * so a reset must not come in between.  It may wait for this work, which therefore does not
+ * wait for the core.
+ */
+static void recover_work(struct work_struct *work)
+{
+	struct virtio_balloon *vb = container_of(to_delayed_work(work),
+						 struct virtio_balloon, recover.work);
+	struct device *dev = &vb->vdev->dev;
+
+	if (!device_trylock(dev)) {
+		queue_delayed_work(system_freezable_wq, &vb->recover.work, 1);
+		return;
+	}
+	reset_and_bring_up(vb);
+	device_unlock(dev);
+}
+
 /**
- * vb_life_init() - prepare recovery
+ * vb_life_init() - prepare recovery and shutdown
  * @vb: the balloon
  *
  * Context: Probe; there is no recovery before vb_recover_allow().
  */
 void vb_life_init(struct virtio_balloon *vb)
 {
+	vb->reboot.notifier_call = shut_down;
 	INIT_DELAYED_WORK(&vb->recover.work, recover_work);
 	disable_delayed_work(&vb->recover.work);
 }

@@ -8,6 +8,7 @@
 #include <linux/crash_dump.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
 #include <uapi/linux/virtio_ring.h>
 
@@ -139,6 +140,9 @@ static int vb_probe(struct virtio_device *vdev)
 	err = vb_oom_register(vb);
 	if (err)
 		goto fail_down;
+	err = register_reboot_notifier(&vb->reboot);
+	if (err)
+		goto fail_oom;
 
 	/* Worth less without, yet worth something. */
 	err = vb_reporting_register(vb);
@@ -147,6 +151,8 @@ static int vb_probe(struct virtio_device *vdev)
 	vb_recover_allow(vb);
 	return 0;
 
+fail_oom:
+	vb_oom_unregister(vb);
 fail_down:
 	vb_take_down(vb);
 fail:
@@ -159,6 +165,7 @@ static void vb_remove(struct virtio_device *vdev)
 {
 	struct virtio_balloon *vb = vdev->priv;
 
+	unregister_reboot_notifier(&vb->reboot);
 	vb_recover_stop(vb);
 	vb_oom_unregister(vb);
 	vb_take_down(vb);

@@ -12,10 +12,12 @@
 #include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/poison.h>
+#include <linux/reboot.h>
 
 #include "softdev.h"
 
@@ -216,7 +218,7 @@ static void whole_units_go_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, left, 2 * VB_UNIT_PAGES);
 }
 
-#ifdef CONFIG_BALLOON_COMPACTION
+#ifdef CONFIG_BALLOON_MIGRATION
 static struct balloon_dev_info *any_pool(struct virtio_balloon *vb)
 {
 	struct balloon_dev_info *info;
@@ -380,6 +382,38 @@ static void migration_works_while_the_balloon_inflates(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, migration.err, 0);
 	softdev_expect_size(dev, 20 * VB_REQUEST_PAGES);
 }
+
+#ifndef MODULE
+/* As whoever compacts memory isolates a page, and puts it back where it was. */
+static bool isolates(struct page *page)
+{
+	LIST_HEAD(pages);
+
+	if (!isolate_movable_ops_page(page, 0))
+		return false;
+	list_add(&page->lru, &pages);
+	putback_movable_pages(&pages);
+	return true;
+}
+
+static void the_balloon_does_not_compact_itself(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	struct page *page;
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_finish_work(dev);
+	page = list_first_entry(&any_pool(vb)->pages, struct page, lru);
+	KUNIT_EXPECT_TRUE(test, isolates(page));
+
+	WRITE_ONCE(vb->size.inflating_task, current);
+	KUNIT_EXPECT_FALSE(test, isolates(page));
+	WRITE_ONCE(vb->size.inflating_task, NULL);
+	KUNIT_EXPECT_TRUE(test, isolates(page));
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+#endif
 #endif
 
 /* Statistics */
@@ -457,7 +491,7 @@ static unsigned long begin_slow_hints(struct kunit *test, struct softdev *dev, u
 {
 	/* One block and three ids. */
 	dev->ring_size = 4;
-	softdev_start(test, F_MODERN | F_HINTS);
+	softdev_start(test, (dev->legacy ? 0 : F_MODERN) | F_HINTS);
 	softdev_hold(dev, SOFTDEV_HINTS, true);
 	softdev_command(dev, id);
 	KUNIT_ASSERT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_HINTS) == 2));
@@ -543,6 +577,73 @@ static void hints_stop_though_no_id_is_shown(struct kunit *test)
 	dev->shows_no_id = true;
 	hints_stop(test);
 }
+
+/* Nothing tells a late interrupt from a change there: what is read is believed. */
+static void hints_stop_on_a_legacy_device(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	dev->legacy = true;
+	hints_stop(test);
+}
+
+/* Blocks are not held until the device returns a buffer that has to do with others. */
+static void hints_done_while_a_stop_is_out(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+	struct vb_hints *hints;
+
+	begin_slow_hints(test, dev, 2);
+	hints = &softdev_balloon(dev)->hints;
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_STOP);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	/* The start and the block. */
+	softdev_answer_oldest(dev, SOFTDEV_HINTS, 2);
+	softdev_command(dev, 3);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 3));
+	KUNIT_EXPECT_GT(test, READ_ONCE(hints->nr_blocks), 0UL);
+
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(!READ_ONCE(hints->nr_blocks)));
+	KUNIT_EXPECT_EQ(test, dev->nr_ids, 3);
+	softdev_release(dev, SOFTDEV_HINTS);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_ids == 4 && softdev_hints_settled(dev)));
+}
+
+/* It is not waited for that a config space comes to rest. */
+static void hints_of_a_restless_device(struct kunit *test)
+{
+	struct softdev *dev = test->priv;
+
+	dev->restless = true;
+	softdev_start(test, F_MODERN | F_HINTS);
+	softdev_command(dev, 7);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+}
+
+#ifndef MODULE
+/* Blocks do not move, so they are not where all has to be movable. */
+static void hints_are_not_movable(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_HINTS);
+	struct vb_hints *hints = &softdev_balloon(dev)->hints;
+	struct vb_hint *hint;
+
+	softdev_command(dev, 7);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	KUNIT_ASSERT_TRUE(test, softdev_wait(!list_empty(&hints->returned)));
+	spin_lock(&hints->lock);
+	list_for_each_entry(hint, &hints->returned, node) {
+		KUNIT_EXPECT_NE(test, page_zonenum(hint->page), ZONE_MOVABLE);
+		KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(hint->page), MIGRATE_UNMOVABLE);
+	}
+	spin_unlock(&hints->lock);
+	softdev_command(dev, VIRTIO_BALLOON_CMD_ID_DONE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
+}
+#endif
 
 static void hints_are_released_in_need(struct kunit *test)
 {
@@ -767,6 +868,82 @@ static void reset_when_the_device_needs_it(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, softdev_log_count("the device is broken: resetting it"), 1);
 }
 
+/* The core has the device while it binds or unbinds the driver. */
+static void no_reset_while_the_core_has_the_device(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	device_lock(&dev->vdev.dev);
+	softdev_needs_reset(dev);
+	softdev_finish_work(dev);
+	flush_delayed_work(&vb->recover.work);
+	KUNIT_EXPECT_EQ(test, dev->nr_resets, 0);
+	device_unlock(&dev->vdev.dev);
+
+	KUNIT_EXPECT_TRUE(test, softdev_wait(dev->nr_resets));
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
+/* The end of the system: quiet, reset, and no page used that is the device's. */
+static void shutdown_stops_all(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT | F_STATS | F_HINTS |
+					    F_POISON | F_REPORTING);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	struct softdev_queue *queues = dev->queues;
+	unsigned long kicks[SOFTDEV_NR_KINDS];
+	int i;
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_REPORTING, true);
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	softdev_command(dev, 7);
+	softdev_target(dev, 3 * SOFTDEV_SOME);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE)));
+
+	vb->reboot.notifier_call(&vb->reboot, SYS_RESTART, NULL);
+	KUNIT_EXPECT_EQ(test, dev->nr_resets, 1);
+	KUNIT_EXPECT_EQ(test, dev->status, 0);
+	KUNIT_EXPECT_EQ(test, softdev_pages_touched(dev), 0UL);
+	/* Nobody waits for an answer that will not come. */
+	KUNIT_EXPECT_TRUE(test, softdev_wait(down_write_trylock(&vb->users)));
+	up_write(&vb->users);
+
+	for (i = 0; i < SOFTDEV_NR_KINDS; i++)
+		kicks[i] = READ_ONCE(queues[i].nr_taken);
+	softdev_target(dev, 0);
+	softdev_command(dev, 8);
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_EQ(test, softdev_oom(dev), 0UL);
+	for (i = 0; i < SOFTDEV_NR_KINDS; i++)
+		KUNIT_EXPECT_EQ(test, READ_ONCE(queues[i].nr_taken), kicks[i]);
+
+	/* The bus resets it once more.  Should it be removed after all, nothing is lost. */
+	virtio_break_device(&dev->vdev);
+	virtio_reset_device(&dev->vdev);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&vb->recover.work));
+}
+
+/* A suspend that is tried meanwhile gives up. */
+static void awake_while_the_size_changes(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(!READ_ONCE(vb->wake_mask)));
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	softdev_target(dev, 2 * SOFTDEV_SOME);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE)));
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(vb->wake_mask), (u32)VB_WAKE_SIZE_BUSY);
+	softdev_release(dev, SOFTDEV_INFLATE);
+	softdev_expect_size(dev, 2 * SOFTDEV_SOME);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(!READ_ONCE(vb->wake_mask)));
+}
+
 #ifdef CONFIG_PM_SLEEP
 static void suspend_and_resume(struct kunit *test)
 {
@@ -812,12 +989,15 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(pages_are_the_hosts),
 	KUNIT_CASE(last_pages_are_announced),
 	KUNIT_CASE(whole_units_go_first),
-#ifdef CONFIG_BALLOON_COMPACTION
+#ifdef CONFIG_BALLOON_MIGRATION
 	KUNIT_CASE(migration_gives_one_and_takes_one),
 	KUNIT_CASE(migrated_page_waits_for_the_answer),
 	KUNIT_CASE(migration_does_not_wait_for_ever),
 	KUNIT_CASE(migration_hears_of_answers_that_others_take),
 	KUNIT_CASE(migration_works_while_the_balloon_inflates),
+#ifndef MODULE
+	KUNIT_CASE(the_balloon_does_not_compact_itself),
+#endif
 #endif
 	KUNIT_CASE(stats_one_buffer_of_one_kind),
 	KUNIT_CASE(stats_not_without_request),
@@ -828,6 +1008,12 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(hints_follow_a_new_id),
 	KUNIT_CASE(hints_go_on_though_no_id_is_shown),
 	KUNIT_CASE(hints_stop_though_no_id_is_shown),
+	KUNIT_CASE(hints_stop_on_a_legacy_device),
+	KUNIT_CASE(hints_done_while_a_stop_is_out),
+	KUNIT_CASE(hints_of_a_restless_device),
+#ifndef MODULE
+	KUNIT_CASE(hints_are_not_movable),
+#endif
 	KUNIT_CASE(hints_are_released_in_need),
 	KUNIT_CASE(hints_are_released_under_pressure),
 	KUNIT_CASE(hints_on_the_ring_are_kept),
@@ -838,6 +1024,9 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(capture_kernel_has_no_balloon),
 	KUNIT_CASE(confidential_guest_gives_nothing),
 	KUNIT_CASE(reset_when_the_device_needs_it),
+	KUNIT_CASE(no_reset_while_the_core_has_the_device),
+	KUNIT_CASE(shutdown_stops_all),
+	KUNIT_CASE(awake_while_the_size_changes),
 #ifdef CONFIG_PM_SLEEP
 	KUNIT_CASE(suspend_and_resume),
 #endif

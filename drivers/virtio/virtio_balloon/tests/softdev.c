@@ -243,7 +243,11 @@ static void device_set(struct virtio_device *vdev, unsigned int offset, const vo
 
 static u32 device_generation(struct virtio_device *vdev)
 {
-	return READ_ONCE(to_softdev(vdev)->generation);
+	struct softdev *dev = to_softdev(vdev);
+
+	if (dev->restless)
+		dev->generation++;
+	return dev->legacy ? 0 : READ_ONCE(dev->generation);
 }
 
 static u8 device_get_status(struct virtio_device *vdev)
@@ -455,11 +459,27 @@ void softdev_hold(struct softdev *dev, enum softdev_kind kind, bool hold)
  */
 void softdev_answer(struct softdev *dev, enum softdev_kind kind)
 {
+	softdev_answer_oldest(dev, kind, UINT_MAX);
+}
+
+/**
+ * softdev_answer_oldest() - answer some of what is held back on a queue, in order
+ * @dev: the device
+ * @kind: the queue
+ * @nr: how many at most
+ *
+ * Context: Process context.
+ */
+void softdev_answer_oldest(struct softdev *dev, enum softdev_kind kind, unsigned int nr)
+{
 	struct softdev_buffer *buf, *next;
 
 	mutex_lock(&dev->lock);
 	list_for_each_entry_safe(buf, next, &dev->queues[kind].buffers, node)
-		answer(dev, buf);
+		if (nr--)
+			answer(dev, buf);
+		else
+			break;
 	mutex_unlock(&dev->lock);
 }
 

@@ -125,6 +125,8 @@ struct softdev_queue {
  * @shows_no_id: shows 0 instead of the command id once that has been taken up
  * @eager: answers the first statistics as soon as DRIVER_OK is set
  * @mute: answers without an interrupt
+ * @legacy: the generation of its config space is always 0
+ * @restless: that generation is another one each time it is read
  * @same_lines: how often the driver may write the same into the log
  * @plugged: registered on the bus
  * @released: nothing refers to @vdev any more
@@ -170,6 +172,8 @@ struct softdev {
 	bool shows_no_id;
 	bool eager;
 	bool mute;
+	bool legacy;
+	bool restless;
 	unsigned int same_lines;
 
 	bool plugged;
@@ -233,6 +237,7 @@ void softdev_command(struct softdev *dev, u32 id);
 void softdev_interrupt(struct softdev *dev, unsigned int irq);
 void softdev_hold(struct softdev *dev, enum softdev_kind kind, bool hold);
 void softdev_answer(struct softdev *dev, enum softdev_kind kind);
+void softdev_answer_oldest(struct softdev *dev, enum softdev_kind kind, unsigned int nr);
 void softdev_answer_reversed(struct softdev *dev, enum softdev_kind kind);
 void softdev_answer_wrongly(struct softdev *dev, enum softdev_kind kind, u16 id);
 void softdev_release(struct softdev *dev, enum softdev_kind kind);
