@@ -32,7 +32,7 @@
 
 /* Draining per-CPU lists disturbs everybody: a pass must have reported this much. */
 #define DRAIN_WORTH_PAGES	(SZ_16M >> PAGE_SHIFT)
-/* The least time between two drains that nobody asked for. */
+/* The least time between two drains after bursts, and between two that nobody asked for. */
 #define DRAIN_INTERVAL		(5 * HZ)
 /* The wait after an error; it doubles with each further one, up to the maximum. */
 #define BACKOFF_MIN		HZ
@@ -61,6 +61,7 @@ static atomic_long_t fresh_pages;
 static unsigned long backoff;
 static unsigned long retry;
 static unsigned long reported_since_drain;
+static u64 burst_drained;
 
 static u64 last_drain;
 
@@ -203,6 +204,50 @@ static void schedule_next(const struct pass_result *result)
 	}
 }
 
+/* Free pages on lists of single CPUs */
+
+/**
+ * fpr_drain_free() - bring free pages from per-CPU lists to where passes look
+ *
+ * CPUs that have gone idle keep freed pages on their own lists, huge ones too,
+ * and no hook sees them there.
+ *
+ * Context: Process context; may sleep, for no CPU longer than it takes a
+ * spinlock.
+ */
+void fpr_drain_free(void)
+{
+	struct zone *zone;
+
+	fpr_stat_add(FPR_STAT_DRAINS, 1);
+	WRITE_ONCE(last_drain, get_jiffies_64());
+	/* Of one zone, drain_all_pages() waits for others that drain. */
+	for_each_populated_zone(zone)
+		drain_all_pages(zone);
+}
+
+static void drain_and_report(void)
+{
+	fpr_drain_free();
+	/* However little that was: it is the rest of what was freed before. */
+	if (fpr_may_go_on())
+		schedule_pass(fpr_base_delay());
+}
+
+/**
+ * fpr_drain_free_if_due() - the same, unless it was done a short time ago
+ *
+ * Context: As fpr_drain_free().
+ * Return: true if the lists were drained.
+ */
+bool fpr_drain_free_if_due(void)
+{
+	if (get_jiffies_64() - READ_ONCE(last_drain) < DRAIN_INTERVAL)
+		return false;
+	drain_and_report();
+	return true;
+}
+
 static struct pass_result run_pass(struct page_reporting_dev_info *prdev)
 {
 	unsigned long delay = fpr_pace_delay(&fpr_pace, fpr_base_delay(), jiffies);
@@ -236,6 +281,28 @@ int fpr_worker_apply_order(void)
 	return fpr_map_replace(order);
 }
 
+/* Has much been reported, all but little of what there was? */
+static bool burst_is_over(void)
+{
+	return reported_since_drain >= DRAIN_WORTH_PAGES &&
+	       fpr_map_pages(GRANULE_DIRTY) <= reported_since_drain / 8;
+}
+
+/*
+ * Get the rest of the burst, which lies on per-CPU lists.  That evacuation has drained
+ * them a moment before the burst is no reason to wait.
+ */
+static void drain_after_burst(void)
+{
+	u64 now = get_jiffies_64();
+
+	if (now - burst_drained < DRAIN_INTERVAL)
+		return;
+	burst_drained = now;
+	reported_since_drain = 0;
+	drain_and_report();
+}
+
 static void pass_work_func(struct work_struct *work)
 {
 	struct page_reporting_dev_info *prdev;
@@ -259,51 +326,11 @@ static void pass_work_func(struct work_struct *work)
 	}
 	mutex_unlock(&fpr_pass_lock);
 
-	/* Once a burst has been reported, get the rest of it. */
-	if (reported_since_drain >= DRAIN_WORTH_PAGES &&
-	    fpr_map_pages(GRANULE_DIRTY) <= reported_since_drain / 8 &&
-	    fpr_drain_free_if_due())
-		reported_since_drain = 0;
+	if (burst_is_over())
+		drain_after_burst();
 }
 
-/* Lists of single CPUs */
-
-/**
- * fpr_drain_free() - bring free pages from per-CPU lists to where passes look
- *
- * CPUs that have gone idle keep freed pages on their own lists, huge ones too,
- * and no hook sees them there.
- *
- * Context: Process context; may sleep, for no CPU longer than it takes a
- * spinlock.
- */
-void fpr_drain_free(void)
-{
-	struct zone *zone;
-
-	fpr_stat_add(FPR_STAT_DRAINS, 1);
-	WRITE_ONCE(last_drain, get_jiffies_64());
-	/* Of one zone, drain_all_pages() waits for others that drain. */
-	for_each_populated_zone(zone)
-		drain_all_pages(zone);
-}
-
-/**
- * fpr_drain_free_if_due() - the same, unless it was done a short time ago
- *
- * Context: As fpr_drain_free().
- * Return: true if the lists were drained.
- */
-bool fpr_drain_free_if_due(void)
-{
-	if (get_jiffies_64() - READ_ONCE(last_drain) < DRAIN_INTERVAL)
-		return false;
-	fpr_drain_free();
-	/* However little that was: it is the rest of what was freed before. */
-	if (fpr_may_go_on())
-		schedule_pass(fpr_base_delay());
-	return true;
-}
+/* Pages on their way to the LRU lists */
 
 static void lru_drain_func(struct work_struct *work)
 {
