@@ -36,7 +36,8 @@ static void answer(int fd, uint64_t unique, int error, const void *data, size_t 
 	head->len = sizeof(*head) + len;
 	head->error = error;
 	head->unique = unique;
-	memcpy(head + 1, data, len);
+	if (len)
+		memcpy(head + 1, data, len);
 	/* ENOENT: who asked has gone meanwhile. */
 	if (write(fd, reply, head->len) < 0 && errno != ENOENT) {
 		perror("stuck_fuse: answer");

@@ -1,8 +1,7 @@
 """What is need of the guest, and what only looks like it."""
 
-import time
-
 import re
+import time
 
 import pytest
 
