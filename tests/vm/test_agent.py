@@ -53,7 +53,7 @@ def test_many_at_once(guest):
 
 
 def test_a_guest_that_cannot_boot(kernel):
-    guest = Guest(kernel, name="test-no-init", memory=256, cmdline="rdinit=/nonsense")
+    guest = Guest(kernel, name=f"test-no-init-{kernel}", memory=256, cmdline="rdinit=/nonsense")
     with pytest.raises(BootError, match="Kernel panic.*console.log"):
         guest.start()
     assert not guest.alive and guest.cgroup is None

@@ -20,7 +20,7 @@ def swapping(tmp_path, kernel):
     guests = []
 
     def boot(balloon):
-        guest = Guest(kernel, name="test-swap", memory=1024, balloon=balloon,
+        guest = Guest(kernel, name=f"test-swap-{kernel}", memory=1024, balloon=balloon,
                       drives=[(str(path), "cache=unsafe")]).start()
         guests.append(guest)
         guest.sh("mkswap /dev/vda >/dev/null && swapon /dev/vda")

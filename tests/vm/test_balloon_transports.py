@@ -27,7 +27,7 @@ TRANSPORTS = {
 @pytest.mark.parametrize("name", TRANSPORTS)
 def test_transport(kernel, name):
     options, bits = TRANSPORTS[name]
-    with Guest(kernel, name="test-transport-" + name.replace(", ", "-").replace(" ", "-"),
+    with Guest(kernel, name=f"test-transport-{kernel}-" + name.replace(", ", "-").replace(" ", "-"),
                memory=1024, balloon=f"{BOTH},{options}") as guest:
         works(guest, bits)
 
@@ -54,7 +54,7 @@ def works(guest, bits):
 @LONG
 @pytest.mark.kernels("overlay")
 def test_behind_a_root_port(kernel):
-    with Guest(kernel, name="test-transport-root-port", memory=1024,
+    with Guest(kernel, name=f"test-transport-root-port-{kernel}", memory=1024,
                balloon=None,
                extra=["-device", "pcie-root-port,id=port0,slot=7", "-device",
                       f"virtio-balloon-pci,id=balloon0,bus=port0,{BOTH}"]) as guest:
@@ -65,7 +65,7 @@ def test_behind_a_root_port(kernel):
 @pytest.mark.kernels("overlay")
 def test_microvm(kernel):
     """No PCI: virtio-mmio.  Under TCG such a machine has a clock only without ACPI."""
-    with Guest(kernel, name="test-transport-microvm", memory=1024,
+    with Guest(kernel, name=f"test-transport-microvm-{kernel}", memory=1024,
                machine="microvm,acpi=off,pit=on,pic=on,rtc=on",
                balloon=BOTH, extra=["-global", "virtio-mmio.force-legacy=false"]) as guest:
         works(guest, {32: 1})
@@ -75,7 +75,7 @@ def test_microvm(kernel):
 @pytest.mark.kernels("overlay", "upstream")
 def test_behind_an_iommu(kernel):
     """The balloon is about physical pages: the driver refuses, QEMU insists, all else works."""
-    with Guest(kernel, name="test-transport-iommu", memory=1024,
+    with Guest(kernel, name=f"test-transport-iommu-{kernel}", memory=1024,
                balloon=BOTH + ",iommu_platform=on,disable-legacy=on",
                extra=["-device", "virtio-iommu-pci"]) as guest:
         print(guest.sh("dmesg | grep -i 'iommu\\|virtio'"))

@@ -51,7 +51,10 @@ def test_reported_now_follows_use(guest, hold):
     assert used["reused"] > free["reused"]
 
 
-def test_an_idle_guest_stays_asleep(guest):
+def test_an_idle_guest_stays_asleep(guest, setting):
+    """Once what waits because it is little is reported, and nothing is made whole."""
+    setting("/proc/sys/vm/page_reporting_evacuate", 0)
+    guest.write("/proc/sys/vm/page_reporting_flush", 20000, 30)
     before = settled(guest, 5)
     time.sleep(10)
     after = counters(guest)

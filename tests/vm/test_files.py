@@ -13,7 +13,7 @@ LARGE = 3  # MiB, a file in each
 def ext4(kernel, tmp_path):
     """A guest whose journal holds metadata that lies between the pages of files."""
     disk = ext4_disk(tmp_path, 1024)
-    with Guest(kernel, name="test-files", memory=1024,
+    with Guest(kernel, name=f"test-files-{kernel}", memory=1024,
                drives=[(disk, "cache=unsafe")]) as guest:
         guest.sh("mkdir -p /d && mount -t ext4 /dev/vda /d", 60)
         guest.sh(f"i=0; while [ $i -lt {DIRECTORIES} ]; do i=$((i + 1)); mkdir -p /d/$i/large;"

@@ -118,7 +118,7 @@ def test_page_cache_is_no_reason_to_let_go(tmp_path, kernel):
     disk = tmp_path / "disk"
     with open(disk, "wb") as f:
         f.truncate(730 * MIB)
-    with Guest(kernel, name="test-pressure-cache", memory=1024, balloon=LENT,
+    with Guest(kernel, name=f"test-pressure-cache-{kernel}", memory=1024, balloon=LENT,
                drives=[(str(disk), "readonly=on")]) as guest:
         # The last close of a drive would drop its cache.
         reader = guest.spawn("exec 3</dev/vda; cat <&3 >/dev/null; echo cached; sleep 600", 900)
