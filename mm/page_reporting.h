@@ -29,7 +29,8 @@ void __page_reporting_isolate(struct page *page, unsigned int order);
 void __page_reporting_putback(struct page *page, unsigned int order);
 struct folio *__page_reporting_prepare(struct page *page, unsigned int order);
 bool __page_reporting_unprepare(struct folio *folio);
-bool __page_reporting_close(struct page *page);
+bool __page_reporting_close(struct page *page, int *migratetype);
+void __page_reporting_open(struct page *page, int migratetype);
 
 /**
  * page_reporting_freed() - note that pages have come to the free lists

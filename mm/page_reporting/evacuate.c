@@ -94,6 +94,7 @@ struct target_pool {
  * @next_target: how much of the plan's targets is used up
  * @target_pfn: the page frame in the target at hand where to go on; 0: a new one
  * @target_room: how many pages may still be taken from it
+ * @closed_type: migratetype of the unit that is isolated
  * @pool: free pages of targets
  */
 struct evacuation {
@@ -111,6 +112,7 @@ struct evacuation {
 	unsigned int next_target;
 	unsigned long target_pfn;
 	unsigned int target_room;
+	int closed_type;
 	struct target_pool pool;
 };
 
@@ -800,7 +802,7 @@ static enum fpr_left unit_prepare(struct evacuation *ev, unsigned int unit, bool
 		left = FPR_LEFT_NO_TARGET;
 		*go_on = false;
 	}
-	if (!left && !__page_reporting_close(pfn_to_page(pfn)))
+	if (!left && !__page_reporting_close(pfn_to_page(pfn), &ev->closed_type))
 		left = FPR_LEFT_RACED;
 	mutex_unlock(&offline_lock);
 	return left;
@@ -844,7 +846,7 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
 		drain_all_pages(ev->zone);
 	if (!*left && !unit_whole(pfn))
 		*left = FPR_LEFT_RACED;
-	undo_isolate_page_range(pfn, pfn + pageblock_nr_pages);
+	__page_reporting_open(pfn_to_page(pfn), ev->closed_type);
 	return moved;
 }
 

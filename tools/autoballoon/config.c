@@ -649,44 +649,6 @@ static void print_option(const struct option *o, const char *base, FILE *out)
 	fprintf(out, "\n");
 }
 
-/**
- * config_print - write the configuration in force as a file
- * @config: the configuration
- * @out: where to
- */
-void config_print(const struct config *config, FILE *out)
-{
-	const char *section = "";
-	struct guest_rule rule;
-	size_t i;
-	unsigned int k;
-
-	for (i = 0; i < ARRAY_SIZE(options); i++) {
-		if (is_guest(&options[i]))
-			break;
-		if (strcmp(section, options[i].section)) {
-			section = options[i].section;
-			fprintf(out, "[%s]\n", section);
-		}
-		print_option(&options[i], (const char *)config, out);
-	}
-	for (k = 0; k < config->nr_rules + 1; k++) {
-		if (k == config->nr_rules)
-			rule_defaults(&rule);
-		else
-			config_rule(config, config->rules[k].pattern, "", "", &rule);
-		if (k == config->nr_rules && config->nr_rules)
-			break;
-		fprintf(out, "[guest %s]\n",
-			k < config->nr_rules ? config->rules[k].pattern : rule.pattern);
-		if (k < config->nr_rules)
-			copy_string(rule.socket, sizeof(rule.socket), config->rules[k].socket);
-		for (i = 0; i < ARRAY_SIZE(options); i++)
-			if (is_guest(&options[i]))
-				print_option(&options[i], (const char *)&rule, out);
-	}
-}
-
 static size_t kind_size(const struct option *o)
 {
 	switch (o->kind) {
@@ -707,6 +669,69 @@ static size_t kind_size(const struct option *o)
 	default:
 		return is_wide(o) && o->kind == NUMBER ? sizeof(uint64_t) : sizeof(unsigned int);
 	}
+}
+
+/* What a section says overrules what those before it have said. */
+static void apply_rule(struct guest_rule *rule, const struct guest_rule *said)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++)
+		if (is_guest(&options[i]) && said->given & guest_bit(i))
+			memcpy((char *)rule + options[i].offset,
+			       (const char *)said + options[i].offset,
+			       kind_size(&options[i]));
+}
+
+static void print_rule(const struct guest_rule *rule, unsigned int which, FILE *out)
+{
+	size_t i;
+
+	fprintf(out, "[guest %s]\n", rule->pattern);
+	for (i = 0; i < ARRAY_SIZE(options); i++)
+		if (is_guest(&options[i]) && which & guest_bit(i))
+			print_option(&options[i], (const char *)rule, out);
+}
+
+/*
+ * A section for all guests that comes first is printed with the defaults; one is made up
+ * where there is no section.  Of others only what they say themselves: a guest may have
+ * the rest from sections before, which a default that is printed would overrule.
+ */
+static void print_rules(const struct config *config, FILE *out)
+{
+	const struct guest_rule *r = config->rules, *end = r + config->nr_rules;
+	struct guest_rule all;
+
+	rule_defaults(&all);
+	if (r < end && !strcmp(r->pattern, all.pattern))
+		apply_rule(&all, r++);
+	if (r == config->rules + 1 || r == end)
+		print_rule(&all, ~0U, out);
+	for (; r < end; r++)
+		print_rule(r, r->given, out);
+}
+
+/**
+ * config_print - write the configuration in force as a file
+ * @config: the configuration
+ * @out: where to
+ */
+void config_print(const struct config *config, FILE *out)
+{
+	const char *section = "";
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		if (is_guest(&options[i]))
+			break;
+		if (strcmp(section, options[i].section)) {
+			section = options[i].section;
+			fprintf(out, "[%s]\n", section);
+		}
+		print_option(&options[i], (const char *)config, out);
+	}
+	print_rules(config, out);
 }
 
 static bool is_same(const struct option *o, const char *old, const char *new)
@@ -751,17 +776,12 @@ void config_rule(const struct config *config, const char *name, const char *uuid
 		 const char *socket, struct guest_rule *rule)
 {
 	const struct guest_rule *r;
-	size_t i;
 
 	rule_defaults(rule);
 	for (r = config->rules; r < config->rules + config->nr_rules; r++) {
 		if (fnmatch(r->pattern, name, 0) && strcmp(r->pattern, name) &&
 		    strcmp(r->pattern, uuid) && (!r->socket[0] || strcmp(r->socket, socket)))
 			continue;
-		for (i = 0; i < ARRAY_SIZE(options); i++)
-			if (is_guest(&options[i]) && r->given & guest_bit(i))
-				memcpy((char *)rule + options[i].offset,
-				       (const char *)r + options[i].offset,
-				       kind_size(&options[i]));
+		apply_rule(rule, r);
 	}
 }

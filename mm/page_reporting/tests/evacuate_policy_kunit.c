@@ -47,6 +47,18 @@ static void half_full_units_pair_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->plan.nr_pages, EVACUATE_WINDOW / 2U * UNIT / 2);
 }
 
+/* One unit is to be emptied, into another one. */
+static void expect_move(struct kunit *test, u16 source, u16 target)
+{
+	struct fixture *f = test->priv;
+
+	make(f);
+	KUNIT_ASSERT_EQ(test, f->plan.nr_sources, 1U);
+	KUNIT_EXPECT_EQ(test, f->plan.source[0], source);
+	KUNIT_ASSERT_EQ(test, f->plan.nr_targets, 1U);
+	KUNIT_EXPECT_EQ(test, f->plan.target[0], target);
+}
+
 static void emptiest_into_fullest(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -55,11 +67,7 @@ static void emptiest_into_fullest(struct kunit *test)
 	f->units[7].free = 500;
 	f->units[8].free = 100;
 	f->units[9].free = 20;
-	make(f);
-	KUNIT_ASSERT_EQ(test, f->plan.nr_sources, 1U);
-	KUNIT_EXPECT_EQ(test, f->plan.source[0], (u16)7);
-	KUNIT_ASSERT_EQ(test, f->plan.nr_targets, 1U);
-	KUNIT_EXPECT_EQ(test, f->plan.target[0], (u16)9);
+	expect_move(test, 7, 9);
 	KUNIT_EXPECT_EQ(test, f->plan.nr_pages, 12U);
 }
 
@@ -71,11 +79,7 @@ static void blocked_units_are_filled_first(struct kunit *test)
 	f->units[7].free = 500;
 	f->units[8] = (struct evacuate_unit){ 500, true, false };
 	f->units[9].free = 20;
-	make(f);
-	KUNIT_ASSERT_EQ(test, f->plan.nr_sources, 1U);
-	KUNIT_EXPECT_EQ(test, f->plan.source[0], (u16)7);
-	KUNIT_ASSERT_EQ(test, f->plan.nr_targets, 1U);
-	KUNIT_EXPECT_EQ(test, f->plan.target[0], (u16)8);
+	expect_move(test, 7, 8);
 	/* A source that must not be filled is not. */
 	f->units[8].target = false;
 	f->units[9].target = false;
@@ -92,11 +96,7 @@ static void kernel_units_are_filled_last(struct kunit *test)
 	f->units[4] = (struct evacuate_unit){ .free = 40, .target = true, .kernel = true };
 	f->units[7].free = 500;
 	f->units[8].free = 400;
-	make(f);
-	KUNIT_ASSERT_EQ(test, f->plan.nr_sources, 1U);
-	KUNIT_EXPECT_EQ(test, f->plan.source[0], (u16)7);
-	KUNIT_ASSERT_EQ(test, f->plan.nr_targets, 1U);
-	KUNIT_EXPECT_EQ(test, f->plan.target[0], (u16)8);
+	expect_move(test, 7, 8);
 
 	/* No other has room: the fullest of the kernel's first. */
 	f->units[7].free = 300;

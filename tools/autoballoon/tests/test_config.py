@@ -28,6 +28,19 @@ def printed(path, *arguments):
     return values
 
 
+def test_what_is_printed_means_the_same(tmp_path):
+    """The second pattern matches a guest that is named like the first."""
+    first, second = tmp_path / "first.conf", tmp_path / "second.conf"
+    first.write_text("[guest web[0-9]*]\nmin = 10%\nband = 3\npulse = yes\n"
+                     "[guest web[0-name=9]*]\nmax = 50%\n")
+    values = printed(first)
+    assert values["[guest web[0-9]*]", "band"] == "3"
+    assert ("[guest web[0-name=9]*]", "band") not in values
+    second.write_text(subprocess.run([DAEMON, "--print-config", "-c", str(first)],
+                                     capture_output=True, text=True, check=True).stdout)
+    assert printed(second) == values
+
+
 @pytest.mark.parametrize("text,line,message", [
     ("[policy]\nhold = soon\n", 2, "hold"),
     ("[policy]\nhold = 1ms\n", 2, "out of range"),
