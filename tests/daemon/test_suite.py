@@ -33,6 +33,7 @@ def test_under_sanitizers(record_case):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_an_hour_with_many_guests():
     """The engine with a thousand, the daemon with a hundred."""
     output = make("hour", 1200)
