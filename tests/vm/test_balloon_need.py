@@ -75,8 +75,8 @@ def test_memory_available_counts_what_the_guest_may_take(guest):
     assert abs(guest.meminfo()["MemAvailable"] - available) < low + 32 * MIB
     # The host knows what it has; what it is told is without that.
     guest.poll_stats(1)
-    guest.wait_for(lambda: 0 < (guest.balloon_stats() or {}).get("stat-available-memory", 0) <
-                   available - 900 * MIB, 30, "statistics")
+    guest.wait_for(lambda: abs((guest.balloon_stats() or {}).get("stat-available-memory", 0) -
+                               (available - 1024 * MIB)) < 32 * MIB, 30, "statistics")
     guest.poll_stats(0)
     resize(guest, 2048)
 

@@ -508,6 +508,7 @@ static inline bool vb_may_deflate_on_oom(const struct virtio_balloon *vb)
 unsigned long vb_node_spare(int nid);
 unsigned long vb_spare(void);
 unsigned long vb_swap_spare(void);
+unsigned long vb_available(struct virtio_balloon *vb);
 unsigned long vb_reserve(struct virtio_balloon *vb);
 unsigned long vb_ram(struct virtio_balloon *vb);
 long vb_free_above_high(void);

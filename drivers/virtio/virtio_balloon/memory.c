@@ -131,6 +131,52 @@ unsigned long vb_ram(struct virtio_balloon *vb)
 	return ram;
 }
 
+/* How much of what can be reclaimed MemAvailable counts; low: the low watermarks of all zones. */
+static unsigned long reclaim_counts(unsigned long reclaimable, unsigned long low)
+{
+	return reclaimable - min(reclaimable / 2, low);
+}
+
+static unsigned long low_watermarks(void)
+{
+	unsigned long sum = 0;
+	struct zone *zone;
+	int nid;
+
+	for_each_node_state(nid, N_MEMORY) {
+		struct zone *zones = NODE_DATA(nid)->node_zones;
+
+		for (zone = zones; zone < zones + MAX_NR_ZONES; zone++)
+			if (managed_zone(zone))
+				sum += low_wmark_pages(zone);
+	}
+	return sum;
+}
+
+/**
+ * vb_available() - memory that is available, without what is in the balloon
+ * @vb: the balloon
+ *
+ * MemAvailable counts the balloon as what can be reclaimed if pressure takes it
+ * back.  The guest may count on that; the host has it already.
+ *
+ * Context: Any.
+ * Return: guest pages.
+ */
+unsigned long vb_available(struct virtio_balloon *vb)
+{
+	unsigned long available = si_mem_available(), reclaimable, low, part;
+
+	if (!vb->reclaimable)
+		return available;
+	reclaimable = global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +
+		      global_node_page_state(NR_KERNEL_MISC_RECLAIMABLE);
+	part = min_t(unsigned long, reclaimable, atomic_long_read(&vb->nr_pages));
+	low = low_watermarks();
+	part = reclaim_counts(reclaimable, low) - reclaim_counts(reclaimable - part, low);
+	return available - min(available, part);
+}
+
 /**
  * vb_free_above_high() - free memory beyond what keeps reclaim asleep
  *

@@ -68,16 +68,6 @@ static void stat_events(struct stats_cursor *at)
 }
 #endif
 
-/* The guest may count on what is in the balloon; the host has it already. */
-static unsigned long available_without_balloon(struct virtio_balloon *vb)
-{
-	unsigned long available = si_mem_available();
-
-	if (vb->reclaimable)
-		available -= min_t(unsigned long, available, atomic_long_read(&vb->nr_pages));
-	return available;
-}
-
 /* Put a filled buffer on the ring, without telling the host yet. */
 static int stats_post(struct virtio_balloon *vb)
 {
@@ -94,7 +84,7 @@ static int stats_post(struct virtio_balloon *vb)
 	stat_events(&at);
 	stat_pages(&at, VIRTIO_BALLOON_S_MEMFREE, si.freeram);
 	stat_pages(&at, VIRTIO_BALLOON_S_MEMTOT, si.totalram);
-	stat_pages(&at, VIRTIO_BALLOON_S_AVAIL, available_without_balloon(vb));
+	stat_pages(&at, VIRTIO_BALLOON_S_AVAIL, vb_available(vb));
 	stat_pages(&at, VIRTIO_BALLOON_S_CACHES, global_node_page_state(NR_FILE_PAGES));
 
 	sg_init_one(&sg, stats->table, (at.next - stats->table) * sizeof(*at.next));
