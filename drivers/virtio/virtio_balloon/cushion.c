@@ -95,7 +95,7 @@ bool vb_cushion_grow(struct virtio_balloon *vb)
 	unsigned long spare = 0, i;
 	unsigned long until;
 
-	if (vb_swap_spare() < CUSHION_SWAP || vb_holding(vb, &until))
+	if (vb_swap_spare() < CUSHION_SWAP || vb_holding(vb, 0, &until))
 		return false;
 
 	WRITE_ONCE(vb->size.inflating_task, current);

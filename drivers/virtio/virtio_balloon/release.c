@@ -35,6 +35,7 @@ unsigned long vb_release(struct virtio_balloon *vb, enum vb_reason reason,
 
 	if (got < want && mode >= (reason == VB_REASON_OOM ? VB_RELIEF_OOM : VB_RELIEF_PRESSURE))
 		got += vb_relieve(vb, want - got, nid, timeout);
+	vb_hold_took(vb, got);
 
 	trace_virtio_balloon_relief(vb->vdev, reason, want, got,
 				    atomic_long_read(&vb->nr_pages));

@@ -7,6 +7,11 @@
  * outlives a change of the host's target, for a controller that sets one every few
  * seconds would have the balloon swing; a target below what the balloon holds is
  * followed all the same.
+ *
+ * It ends early when all that came back has been spare again for a sixteenth of its
+ * length: the job that needed it is over, and a host that is short of memory itself
+ * need not wait.  A guest that needs it time and again has longer hold-offs, and
+ * longer sixteenths.
  */
 #include <linux/module.h>
 #include <linux/string.h>
@@ -63,6 +68,10 @@ module_param_cb(holdoff_ms, &holdoff_ops, &holdoff_ms, 0644);
 MODULE_PARM_DESC(holdoff_ms,
 		 "How long the balloon does not inflate after it had to give pages back (default 30000)");
 
+/* The share of a hold-off for which the need must have been gone, and how often to look. */
+#define CALM_SHARE	16
+#define CALM_LOOK	(HZ / 4)
+
 /**
  * vb_relief_mode() - when may the balloon give pages back by itself?
  * @vb: the balloon
@@ -96,7 +105,9 @@ void vb_hold(struct virtio_balloon *vb, enum vb_reason reason)
 		relief->hold_length = vb_hold_next(relief->hold_length,
 						   msecs_to_jiffies(READ_ONCE(holdoff_ms)),
 						   soon);
+		relief->nr_taken = 0;
 	}
+	relief->calm = false;
 	relief->hold = true;
 	relief->hold_until = now + relief->hold_length;
 	relief->hold_limit = now + 2 * relief->hold_length;
@@ -105,6 +116,20 @@ void vb_hold(struct virtio_balloon *vb, enum vb_reason reason)
 	if (!running)
 		trace_virtio_balloon_hold(vb->vdev, reason,
 					  jiffies_to_msecs(relief->hold_length));
+}
+
+/**
+ * vb_hold_took() - so much came back, since vb_hold() was called
+ * @vb: the balloon
+ * @nr: guest pages
+ *
+ * Context: Process context, under oom_lock too.
+ */
+void vb_hold_took(struct virtio_balloon *vb, unsigned long nr)
+{
+	spin_lock(&vb->relief.lock);
+	vb->relief.nr_taken += nr;
+	spin_unlock(&vb->relief.lock);
 }
 
 /**
@@ -131,23 +156,37 @@ void vb_extend_hold(struct virtio_balloon *vb)
 /**
  * vb_holding() - is a hold-off on?
  * @vb: the balloon
- * @until: jiffies at which it ends, if so
+ * @spare: guest pages beyond what the balloon leaves to a guest that is at rest
+ * @look_at: when to ask again, in jiffies, if so
  *
  * Context: Any but interrupts.
  * Return: whether it is.
  */
-bool vb_holding(struct virtio_balloon *vb, unsigned long *until)
+bool vb_holding(struct virtio_balloon *vb, unsigned long spare, unsigned long *look_at)
 {
 	struct vb_relief *relief = &vb->relief;
+	unsigned long now = jiffies, calm_end;
 	bool hold;
 
 	spin_lock(&relief->lock);
+	if (spare <= relief->nr_taken) {
+		relief->calm = false;
+	} else if (!relief->calm) {
+		relief->calm = true;
+		relief->calm_since = now;
+	}
+	calm_end = relief->calm_since + relief->hold_length / CALM_SHARE;
+	if (relief->hold && relief->calm && !time_before(now, calm_end) &&
+	    time_before(now, relief->hold_until))
+		relief->hold_until = now;
 	/* Forgotten at its end, before jiffies wrap. */
-	if (relief->hold && !time_before(jiffies, relief->hold_until))
+	if (relief->hold && !time_before(now, relief->hold_until))
 		relief->hold = false;
 	hold = relief->hold;
-	*until = relief->hold_until;
+	*look_at = relief->hold_until;
 	spin_unlock(&relief->lock);
+	if (time_after(*look_at, now + CALM_LOOK))
+		*look_at = now + CALM_LOOK;
 	return hold;
 }
 

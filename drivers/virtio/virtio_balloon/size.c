@@ -86,8 +86,6 @@ static void fill_view(struct virtio_balloon *vb, struct vb_size_view *view)
 	view->held = atomic_long_read(&vb->nr_pages);
 	view->held -= min_t(u64, view->held, view->deflating);
 
-	view->hold = vb_holding(vb, &view->hold_until);
-
 	if (vb->no_inflate)
 		view->target = min(view->target, view->held);
 	if (view->target > view->held) {
@@ -96,6 +94,7 @@ static void fill_view(struct virtio_balloon *vb, struct vb_size_view *view)
 
 		view->headroom = spare > reserve ? spare - reserve : 0;
 	}
+	view->hold = vb_holding(vb, view->headroom, &view->hold_until);
 }
 
 static void out_of_puff(struct virtio_balloon *vb, u64 missing)

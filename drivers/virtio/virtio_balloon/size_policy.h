@@ -48,7 +48,7 @@ enum vb_reason {
  * @deflating: guest pages in deflate requests without an answer
  * @headroom: guest pages that can be given away without harm
  * @now: jiffies
- * @hold: a hold-off is on, until @hold_until
+ * @hold: a hold-off is on, until @hold_until at least
  * @hold_until: jiffies
  * @retry: the last inflation failed; not again before @retry_at
  * @retry_at: jiffies

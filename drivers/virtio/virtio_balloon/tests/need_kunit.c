@@ -61,6 +61,30 @@ static void hold_off_is_extended_up_to_a_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, relief->hold_until, limit);
 }
 
+static void hold_off_ends_when_the_need_is_gone(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	struct vb_relief *relief = &vb->relief;
+	unsigned long look_at;
+
+	vb_hold(vb, VB_REASON_PRESSURE);
+	vb_hold_took(vb, 100);
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 101, &look_at));
+	KUNIT_EXPECT_TRUE(test, time_before_eq(look_at, jiffies + HZ));
+	/* Part of it is in use again: the time begins anew. */
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 100, &look_at));
+	relief->calm_since = jiffies - relief->hold_length / 16;
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 101, &look_at));
+	relief->calm_since = jiffies - relief->hold_length / 16;
+	KUNIT_EXPECT_FALSE(test, vb_holding(vb, 101, &look_at));
+
+	/* Soon after it a longer one follows, which takes longer to end early. */
+	vb_hold(vb, VB_REASON_PRESSURE);
+	KUNIT_EXPECT_EQ(test, relief->hold_length, 2 * msecs_to_jiffies(VB_HOLD_DEFAULT_MS));
+	KUNIT_EXPECT_EQ(test, relief->nr_taken, 0);
+}
+
 /* On 32 bits the time at which it ended lies in the future again some day. */
 static void hold_off_is_forgotten_at_its_end(struct kunit *test)
 {
@@ -69,11 +93,11 @@ static void hold_off_is_forgotten_at_its_end(struct kunit *test)
 	unsigned long until;
 
 	vb_hold(vb, VB_REASON_PRESSURE);
-	KUNIT_EXPECT_TRUE(test, vb_holding(vb, &until));
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 0, &until));
 	set_hold(vb, jiffies - 1, jiffies);
-	KUNIT_EXPECT_FALSE(test, vb_holding(vb, &until));
+	KUNIT_EXPECT_FALSE(test, vb_holding(vb, 0, &until));
 	set_hold(vb, jiffies + 100 * HZ, jiffies + 100 * HZ);
-	KUNIT_EXPECT_FALSE(test, vb_holding(vb, &until));
+	KUNIT_EXPECT_FALSE(test, vb_holding(vb, 0, &until));
 }
 
 /* Where jiffies have 32 bits, 0 lies in the future for minutes after boot. */
@@ -143,6 +167,7 @@ static void need_exit(struct kunit *test)
 static struct kunit_case need_cases[] = {
 	KUNIT_CASE(hold_off_outlives_new_targets),
 	KUNIT_CASE(hold_off_is_extended_up_to_a_limit),
+	KUNIT_CASE(hold_off_ends_when_the_need_is_gone),
 	KUNIT_CASE(hold_off_is_forgotten_at_its_end),
 	KUNIT_CASE(the_first_sample_is_not_put_off),
 	KUNIT_CASE(no_samples_that_change_nothing),
