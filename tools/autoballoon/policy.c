@@ -26,6 +26,7 @@
 
 #define MINUTE_MS 60000
 #define PROMISE_MS 120000	/* what is not used by then will not be soon */
+#define FREED_SHARE 16		/* of a stuck guest's RAM: with so much more it can move */
 #define RACE_MS 2500		/* actual is looked at once a second */
 #define MOVE_BYTES (256 * KIB)	/* less is no progress */
 
@@ -251,10 +252,21 @@ static void follow_stuck(struct step *s, unsigned int i)
 		/* Ends the guest's own retries, five a second. */
 		step_set_target(s, i, WHY_UNSTICK, g->actual);
 		m->cool_until_ms = s->host->time_ms + s->config->cool_ms;
+		m->stuck_need = s->result->verdict[i].stats_usable ?
+				s->result->verdict[i].need : 0;
 	}
 	m->settled = true;
 	m->stuck = true;
 	s->result->verdict[i].why = WHY_COOLING;
+}
+
+/* It was stuck because programs used its memory: they have ended. */
+static bool can_move_again(const struct step *s, unsigned int i)
+{
+	const struct policy_verdict *v = &s->result->verdict[i];
+
+	return v->stats_usable &&
+	       add_cap(v->need, s->guests[i].ram / FREED_SHARE) <= s->memory[i].stuck_need;
 }
 
 /* Whether the host still needs what a pulse has brought. */
@@ -299,6 +311,8 @@ static void follow_guest(struct step *s, unsigned int i)
 		m->progress_ms = now;
 	}
 	m->last_actual = g->actual;
+	if (now < m->cool_until_ms && can_move_again(s, i))
+		m->cool_until_ms = now;
 
 	if (g->actual > max_u64(m->target, m->lowest) + POLICY_TOLERANCE) {
 		/* One that cannot do so itself was given it by somebody else. */

@@ -111,6 +111,7 @@ struct policy_memory {
 	uint64_t last_actual;
 	bool settled;			/* actual has reached target since it was set */
 	bool stuck;			/* the last target was not followed */
+	uint64_t stuck_need;		/* what the guest needed then, 0: not known */
 	uint64_t changed_ms;
 	uint64_t progress_ms;
 	uint64_t race_until_ms;		/* an older target may still be moving actual */

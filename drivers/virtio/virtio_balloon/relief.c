@@ -8,10 +8,9 @@
  * seconds would have the balloon swing; a target below what the balloon holds is
  * followed all the same.
  *
- * It ends early when all that came back has been spare again for a sixteenth of its
- * length: the job that needed it is over, and a host that is short of memory itself
- * need not wait.  A guest that needs it time and again has longer hold-offs, and
- * longer sixteenths.
+ * It ends early when all that came back is spare again: the job that needed it is over,
+ * and a host that is short of memory itself need not wait.  A guest that needs it time
+ * and again has longer hold-offs, and these end early only after some calm.
  */
 #include <linux/module.h>
 #include <linux/string.h>
@@ -54,6 +53,11 @@ MODULE_PARM_DESC(relief,
 
 static unsigned int holdoff_ms = VB_HOLD_DEFAULT_MS;
 
+static unsigned long first_length(void)
+{
+	return msecs_to_jiffies(READ_ONCE(holdoff_ms));
+}
+
 static int holdoff_set(const char *value, const struct kernel_param *kp)
 {
 	return param_set_uint_minmax(value, kp, VB_HOLD_MIN_MS, VB_HOLD_MAX_MS);
@@ -68,7 +72,7 @@ module_param_cb(holdoff_ms, &holdoff_ops, &holdoff_ms, 0644);
 MODULE_PARM_DESC(holdoff_ms,
 		 "How long the balloon does not inflate after it had to give pages back (default 30000)");
 
-/* The share of a hold-off for which the need must have been gone, and how often to look. */
+/* Of what a hold-off is longer than the first, the share that must be calm; and the looks. */
 #define CALM_SHARE	16
 #define CALM_LOOK	(HZ / 4)
 
@@ -102,9 +106,7 @@ void vb_hold(struct virtio_balloon *vb, enum vb_reason reason)
 	if (!running) {
 		soon = relief->hold_length &&
 		       time_before(now, relief->hold_until + relief->hold_length);
-		relief->hold_length = vb_hold_next(relief->hold_length,
-						   msecs_to_jiffies(READ_ONCE(holdoff_ms)),
-						   soon);
+		relief->hold_length = vb_hold_next(relief->hold_length, first_length(), soon);
 		relief->nr_taken = 0;
 	}
 	relief->calm = false;
@@ -156,7 +158,7 @@ void vb_extend_hold(struct virtio_balloon *vb)
 /**
  * vb_holding() - is a hold-off on?
  * @vb: the balloon
- * @spare: guest pages beyond what the balloon leaves to a guest that is at rest
+ * @spare: guest pages beyond what a guest without need has
  * @look_at: when to ask again, in jiffies, if so
  *
  * Context: Any but interrupts.
@@ -165,7 +167,7 @@ void vb_extend_hold(struct virtio_balloon *vb)
 bool vb_holding(struct virtio_balloon *vb, unsigned long spare, unsigned long *look_at)
 {
 	struct vb_relief *relief = &vb->relief;
-	unsigned long now = jiffies, calm_end;
+	unsigned long now = jiffies, first = first_length(), calm_end;
 	bool hold;
 
 	spin_lock(&relief->lock);
@@ -175,7 +177,8 @@ bool vb_holding(struct virtio_balloon *vb, unsigned long spare, unsigned long *l
 		relief->calm = true;
 		relief->calm_since = now;
 	}
-	calm_end = relief->calm_since + relief->hold_length / CALM_SHARE;
+	calm_end = relief->calm_since +
+		   (relief->hold_length - min(relief->hold_length, first)) / CALM_SHARE;
 	if (relief->hold && relief->calm && !time_before(now, calm_end) &&
 	    time_before(now, relief->hold_until))
 		relief->hold_until = now;

@@ -74,6 +74,7 @@ static void write_actual(struct virtio_balloon *vb)
 static void fill_view(struct virtio_balloon *vb, struct vb_size_view *view)
 {
 	struct vb_size *size = &vb->size;
+	unsigned long idle;
 
 	*view = (struct vb_size_view){
 		.target = size->target,
@@ -94,7 +95,9 @@ static void fill_view(struct virtio_balloon *vb, struct vb_size_view *view)
 
 		view->headroom = spare > reserve ? spare - reserve : 0;
 	}
-	view->hold = vb_holding(vb, view->headroom, &view->hold_until);
+	/* A release fills the gap up to twice the reserve: that much is no calm. */
+	idle = view->headroom - min_t(u64, view->headroom, vb_reserve(vb));
+	view->hold = vb_holding(vb, idle, &view->hold_until);
 }
 
 static void out_of_puff(struct virtio_balloon *vb, u64 missing)

@@ -1029,6 +1029,41 @@ static void test_stuck(void **state)
 	assert_left_alone(0, WHY_COOLING);
 }
 
+/* A job kept it from following; a host in need does not wait once that is over. */
+static void test_stuck_until_the_job_ends(void **state)
+{
+	(void)state;
+	add_guest();
+	guests[0].stats.free = 200 * MIB;
+	guests[0].stats.available = 200 * MIB;
+	step();
+	host.injected[LEVEL_CRITICAL] = 1;
+	step();
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+	for (int i = 0; i < 5; i++) {
+		host.time_ms += 1000;
+		guests[0].stats_seq++;
+		step();
+	}
+	assert_true(memory[0].stuck);
+	for (int i = 0; i < 2; i++) {
+		host.time_ms += 1000;
+		guests[0].stats_seq++;
+		host.injected[LEVEL_CRITICAL] = 1;
+		step();
+		assert_left_alone(0, WHY_COOLING);
+	}
+	guests[0].stats.free = 700 * MIB;
+	guests[0].stats.available = 700 * MIB;
+	for (int i = 0; i < 2 && result.action[0].kind != POLICY_TAKE; i++) {
+		host.time_ms += 1000;
+		guests[0].stats_seq++;
+		host.injected[LEVEL_CRITICAL] = 1;
+		step();
+	}
+	assert_int_equal(result.action[0].kind, POLICY_TAKE);
+}
+
 static void test_pause_is_not_stuck(void **state)
 {
 	(void)state;
@@ -1757,6 +1792,7 @@ int main(void)
 		cmocka_unit_test_setup(test_give_waits_for_take, setup),
 		cmocka_unit_test_setup(test_give_keeps_headroom, setup),
 		cmocka_unit_test_setup(test_stuck, setup),
+		cmocka_unit_test_setup(test_stuck_until_the_job_ends, setup),
 		cmocka_unit_test_setup(test_pause_is_not_stuck, setup),
 		cmocka_unit_test_setup(test_foreign_change, setup),
 		cmocka_unit_test_setup(test_reset_gives_all, setup),
