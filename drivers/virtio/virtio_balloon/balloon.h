@@ -215,7 +215,7 @@ struct vb_size {
  * @hold_until: jiffies at which it ends
  * @hold_limit: jiffies beyond which it is not extended
  * @hold_length: its length, in jiffies; grows when pressure comes back soon
- * @nr_taken: guest pages that came back since it began
+ * @nr_taken: guest pages that came back since it began, or are to
  * @calm: at the last look all of them were spare again
  * @calm_since: jiffies since when, if so
  */
@@ -540,8 +540,8 @@ void vb_stall_warn(struct virtio_balloon *vb, const char *name, bool broken);
 
 /* relief.c */
 enum vb_relief_mode vb_relief_mode(struct virtio_balloon *vb);
-void vb_hold(struct virtio_balloon *vb, enum vb_reason reason);
-void vb_hold_took(struct virtio_balloon *vb, unsigned long nr);
+void vb_hold(struct virtio_balloon *vb, enum vb_reason reason, unsigned long want);
+void vb_hold_got(struct virtio_balloon *vb, unsigned long want, unsigned long got);
 void vb_extend_hold(struct virtio_balloon *vb);
 bool vb_holding(struct virtio_balloon *vb, unsigned long spare, unsigned long *look_at);
 void vb_end_hold(struct virtio_balloon *vb);

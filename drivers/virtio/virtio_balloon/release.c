@@ -25,17 +25,21 @@ unsigned long vb_release(struct virtio_balloon *vb, enum vb_reason reason,
 			 unsigned long want, int nid, unsigned long timeout)
 {
 	enum vb_relief_mode mode = vb_relief_mode(vb);
+	bool hold = vb_may_deflate_on_oom(vb) || reason == VB_REASON_OOM;
+	/* The need of a node or of a zone does not show in what all have to spare. */
+	bool shows = reason == VB_REASON_PRESSURE && nid == NUMA_NO_NODE;
 	unsigned long got;
 
 	got = vb_hints_release(vb, want);
 	got += vb_cushion_drop(vb);
 	/* A guest that must obey has no choice, unless it is dying of it. */
-	if (vb_may_deflate_on_oom(vb) || reason == VB_REASON_OOM)
-		vb_hold(vb, reason);
+	if (hold)
+		vb_hold(vb, reason, shows ? want : ULONG_MAX);
 
 	if (got < want && mode >= (reason == VB_REASON_OOM ? VB_RELIEF_OOM : VB_RELIEF_PRESSURE))
 		got += vb_relieve(vb, want - got, nid, timeout);
-	vb_hold_took(vb, got);
+	if (hold && shows)
+		vb_hold_got(vb, want, got);
 
 	trace_virtio_balloon_relief(vb->vdev, reason, want, got,
 				    atomic_long_read(&vb->nr_pages));

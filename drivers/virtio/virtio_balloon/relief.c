@@ -8,11 +8,12 @@
  * seconds would have the balloon swing; a target below what the balloon holds is
  * followed all the same.
  *
- * It ends early when all that came back is spare again: the job that needed it is over,
+ * After pressure it ends early when all that came back is spare again: the job is over,
  * and a host that is short of memory itself need not wait.  A guest that needs it time
  * and again has longer hold-offs, and these end early only after some calm.
  */
 #include <linux/module.h>
+#include <linux/overflow.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <trace/events/virtio_balloon.h>
@@ -89,13 +90,15 @@ enum vb_relief_mode vb_relief_mode(struct virtio_balloon *vb)
 }
 
 /**
- * vb_hold() - the guest had to take pages back: start a hold-off
+ * vb_hold() - the guest has to take pages back: start a hold-off
  * @vb: the balloon
  * @reason: why
+ * @want: guest pages that are to come back, see vb_hold_got(); with ULONG_MAX the
+ *	hold-off does not end early
  *
  * Context: Process context, under oom_lock too.
  */
-void vb_hold(struct virtio_balloon *vb, enum vb_reason reason)
+void vb_hold(struct virtio_balloon *vb, enum vb_reason reason, unsigned long want)
 {
 	struct vb_relief *relief = &vb->relief;
 	unsigned long now = jiffies;
@@ -109,6 +112,8 @@ void vb_hold(struct virtio_balloon *vb, enum vb_reason reason)
 		relief->hold_length = vb_hold_next(relief->hold_length, first_length(), soon);
 		relief->nr_taken = 0;
 	}
+	/* Until it is known what comes, all of it is taken to be in use. */
+	relief->nr_taken = size_add(relief->nr_taken, want);
 	relief->calm = false;
 	relief->hold = true;
 	relief->hold_until = now + relief->hold_length;
@@ -121,17 +126,22 @@ void vb_hold(struct virtio_balloon *vb, enum vb_reason reason)
 }
 
 /**
- * vb_hold_took() - so much came back, since vb_hold() was called
+ * vb_hold_got() - what came of a release that a hold-off was started for
  * @vb: the balloon
- * @nr: guest pages
+ * @want: as vb_hold() was told
+ * @got: what has come back, in guest pages
  *
  * Context: Process context, under oom_lock too.
  */
-void vb_hold_took(struct virtio_balloon *vb, unsigned long nr)
+void vb_hold_got(struct virtio_balloon *vb, unsigned long want, unsigned long got)
 {
-	spin_lock(&vb->relief.lock);
-	vb->relief.nr_taken += nr;
-	spin_unlock(&vb->relief.lock);
+	struct vb_relief *relief = &vb->relief;
+
+	spin_lock(&relief->lock);
+	/* ULONG_MAX stays: something else will not be spare. */
+	if (relief->nr_taken != ULONG_MAX)
+		relief->nr_taken += got - min(relief->nr_taken, want);
+	spin_unlock(&relief->lock);
 }
 
 /**

@@ -28,8 +28,6 @@ static void hold_off_outlives_new_targets(struct kunit *test)
 
 	softdev_resize(dev, SOFTDEV_SOME);
 	KUNIT_EXPECT_EQ(test, softdev_oom(dev), SOFTDEV_SOME);
-	/* The guest still needs it, and more. */
-	vb_hold_took(vb, ULONG_MAX / 2);
 	softdev_expect_size(dev, 0);
 	given = softdev_taken(dev, SOFTDEV_INFLATE);
 	for (i = 3; i >= 1; i--) {
@@ -45,6 +43,19 @@ static void hold_off_outlives_new_targets(struct kunit *test)
 	softdev_expect_size(dev, SOFTDEV_SOME - 1);
 }
 
+/* What ran dry was a zone or a node: that others have to spare says nothing. */
+static void hold_off_after_oom_does_not_end_early(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	unsigned long look_at;
+
+	vb_hold(vb, VB_REASON_OOM, ULONG_MAX);
+	vb_hold(vb, VB_REASON_PRESSURE, 100);
+	vb_hold_got(vb, 100, 50);
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, ULONG_MAX - 1, &look_at));
+}
+
 static void hold_off_is_extended_up_to_a_limit(struct kunit *test)
 {
 	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
@@ -53,7 +64,7 @@ static void hold_off_is_extended_up_to_a_limit(struct kunit *test)
 	unsigned long limit;
 	int i;
 
-	vb_hold(vb, VB_REASON_PRESSURE);
+	vb_hold(vb, VB_REASON_PRESSURE, 0);
 	KUNIT_EXPECT_EQ(test, relief->hold_limit - relief->hold_until, relief->hold_length);
 
 	limit = jiffies + 3 * HZ / 2;
@@ -70,14 +81,16 @@ static void hold_off_ends_when_the_need_is_gone(struct kunit *test)
 	struct vb_relief *relief = &vb->relief;
 	unsigned long look_at, first = msecs_to_jiffies(VB_HOLD_DEFAULT_MS);
 
-	vb_hold(vb, VB_REASON_PRESSURE);
-	vb_hold_took(vb, 100);
+	/* What is on its way may be needed. */
+	vb_hold(vb, VB_REASON_PRESSURE, 200);
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 200, &look_at));
+	vb_hold_got(vb, 200, 100);
 	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 100, &look_at));
 	KUNIT_EXPECT_TRUE(test, time_before_eq(look_at, jiffies + HZ));
 	KUNIT_EXPECT_FALSE(test, vb_holding(vb, 101, &look_at));
 
 	/* Soon after it a longer one follows, which wants some calm. */
-	vb_hold(vb, VB_REASON_PRESSURE);
+	vb_hold(vb, VB_REASON_PRESSURE, 0);
 	KUNIT_EXPECT_EQ(test, relief->hold_length, 2 * first);
 	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 1, &look_at));
 	relief->calm_since = jiffies - first / 16;
@@ -94,7 +107,7 @@ static void hold_off_is_forgotten_at_its_end(struct kunit *test)
 	struct virtio_balloon *vb = softdev_balloon(dev);
 	unsigned long until;
 
-	vb_hold(vb, VB_REASON_PRESSURE);
+	vb_hold(vb, VB_REASON_PRESSURE, 0);
 	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 0, &until));
 	set_hold(vb, jiffies - 1, jiffies);
 	KUNIT_EXPECT_FALSE(test, vb_holding(vb, 0, &until));
@@ -168,6 +181,7 @@ static void need_exit(struct kunit *test)
 
 static struct kunit_case need_cases[] = {
 	KUNIT_CASE(hold_off_outlives_new_targets),
+	KUNIT_CASE(hold_off_after_oom_does_not_end_early),
 	KUNIT_CASE(hold_off_is_extended_up_to_a_limit),
 	KUNIT_CASE(hold_off_ends_when_the_need_is_gone),
 	KUNIT_CASE(hold_off_is_forgotten_at_its_end),
