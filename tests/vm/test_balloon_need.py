@@ -65,6 +65,7 @@ def test_a_container_at_its_high_limit(guest, hold, seconds):
 @LENT_2G
 def test_memory_available_counts_what_the_guest_may_take(guest):
     """Programs that kill when it is low do not strike while the balloon has some."""
+    resize(guest, 2048)  # another test may have left a balloon
     available, limit = (guest.meminfo()[name] for name in ("MemAvailable", "CommitLimit"))
     resize(guest, 1024)
     # Nor does a guest with strict overcommit refuse what it could have.
