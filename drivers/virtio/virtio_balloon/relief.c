@@ -197,9 +197,10 @@ bool vb_holding(struct virtio_balloon *vb, unsigned long spare, unsigned long *l
 		relief->hold = false;
 	hold = relief->hold;
 	*look_at = relief->hold_until;
-	spin_unlock(&relief->lock);
-	if (time_after(*look_at, now + CALM_LOOK))
+	/* Only one that may end early is worth looks in between. */
+	if (relief->nr_taken != ULONG_MAX && time_after(*look_at, now + CALM_LOOK))
 		*look_at = now + CALM_LOOK;
+	spin_unlock(&relief->lock);
 	return hold;
 }
 

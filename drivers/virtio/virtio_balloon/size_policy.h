@@ -49,7 +49,7 @@ enum vb_reason {
  * @headroom: guest pages that can be given away without harm
  * @now: jiffies
  * @hold: a hold-off is on, until @hold_until at least
- * @hold_until: jiffies
+ * @hold_until: when to look again, in jiffies
  * @retry: the last inflation failed; not again before @retry_at
  * @retry_at: jiffies
  */

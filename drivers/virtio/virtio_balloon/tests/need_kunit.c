@@ -54,6 +54,8 @@ static void hold_off_after_oom_does_not_end_early(struct kunit *test)
 	vb_hold(vb, VB_REASON_PRESSURE, 100);
 	vb_hold_got(vb, 100, 50);
 	KUNIT_EXPECT_TRUE(test, vb_holding(vb, ULONG_MAX - 1, &look_at));
+	/* And nobody looks before its end. */
+	KUNIT_EXPECT_EQ(test, look_at, softdev_balloon(dev)->relief.hold_until);
 }
 
 static void hold_off_is_extended_up_to_a_limit(struct kunit *test)
