@@ -6,17 +6,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 import pytest
 
 import memcg
+import paths
 from autoballoon_common import TOOL
 from guest import Guest
 
 sys.path.insert(0, os.path.join(TOOL, "tests"))
 
-from daemon import Daemon  # noqa: E402
+from daemon import Daemon, monitor  # noqa: E402
 
 QEMU = "qemu-system-x86_64"
 
@@ -37,11 +37,6 @@ def place(programs):
     shutil.rmtree(path, ignore_errors=True)
 
 
-def qmp_options(place, name):
-    return ["-chardev", f"socket,id=ab,path={place}/guests/{name}.qmp,server=on,wait=off",
-            "-mon", "chardev=ab,mode=control"]
-
-
 @pytest.fixture
 def boot(place, request):
     """boot(name, memory=MiB, balloon=...) -> a running guest that the daemon can reach."""
@@ -50,7 +45,7 @@ def boot(place, request):
     def boot(name, memory=256, balloon="deflate-on-oom=on", extra=(), **options):
         guest = Guest(options.pop("kernel", "overlay"), name=f"ab-{name}", memory=memory, smp=1,
                       balloon=balloon, tb_size=32, accel="tcg",
-                      extra=[*qmp_options(place, name), *extra], **options)
+                      extra=[*monitor(place, name), *extra], **options)
         guests.append(guest)
         guest.daemon_name = f"ab-{name}"
         return guest.start()
@@ -63,6 +58,17 @@ def boot(place, request):
 
 
 @pytest.fixture
+def stock(request):
+    """Builds the kernel that a test's parameter names, if it is not one that all tests have."""
+    kernel = request.param
+    if kernel not in paths.VARIANTS:
+        builder = os.path.join(paths.TOOLS, "build-kernel")
+        done = subprocess.run([builder, kernel], capture_output=True, text=True)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return kernel
+
+
+@pytest.fixture
 def bare(place):
     """bare(name, *options): QEMU without a kernel, so without a balloon driver."""
     processes = []
@@ -71,7 +77,7 @@ def bare(place):
         process = subprocess.Popen(
             [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-accel",
              "tcg,tb-size=32", "-M", "pc", "-m", "256", "-name", name,
-             *qmp_options(place, name), *options], stdin=subprocess.DEVNULL,
+             *monitor(place, name), *options], stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return process
@@ -101,55 +107,9 @@ def run(place):
 
 
 @pytest.fixture
-def group(monkeypatch, request):
-    """A memory cgroup that guests booted from now on are in, each in one of its own.
-
-    .path is its directory, .twin the same group in the cgroup2 hierarchy, where
-    its memory.pressure is; the same directory if memory is managed there.
-    """
-    class Group:
-        pass
-
-    parent = memcg._v1_parent()
-    if not parent:
-        pytest.fail("needs the memory controller of cgroup v1, or this test's v2 twin")
-    unified = [mount for mount, _ in memcg._mounts("cgroup2")]
-    if not unified:
-        pytest.fail("no cgroup2 hierarchy is mounted: no memory.pressure of a cgroup")
-    name = f"autoballoon-{re.sub(r'[^a-z0-9]+', '-', request.node.name)}-{os.getpid()}"
-    group = Group()
-    group.path = os.path.join(parent, name)
-    group.twin = os.path.join(unified[0], name)
-    os.mkdir(group.path)
-    os.mkdir(group.twin)
-    monkeypatch.setattr(memcg, "_v1_parent", lambda: group.path)
-
-    def add(pid):
-        with open(os.path.join(group.twin, "cgroup.procs"), "w") as f:
-            f.write(str(pid))
-
-    def write(name, value):
-        with open(os.path.join(group.path, name), "w") as f:
-            f.write(str(value))
-
-    def read(name):
-        with open(os.path.join(group.path, name)) as f:
-            return f.read()
-
-    def stall_us():
-        with open(os.path.join(group.twin, "memory.pressure")) as f:
-            return int(re.search(r"some .*total=(\d+)", f.read()).group(1))
-
-    group.add, group.write, group.read, group.stall_us = add, write, read, stall_us
-    yield group
+def group(request):
+    """A small host for the guests that are booted with within=group."""
+    shared = memcg.SharedCgroup("ab-" + re.sub(r"[^a-z0-9]+", "-", request.node.name))
+    yield shared
     # Guests are stopped by now; what they charged may take a moment to go.
-    for path in (group.path, group.twin):
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                os.rmdir(path)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+    shared.remove()

@@ -11,6 +11,7 @@ import dmesg
 import memcg
 import paths
 import sampler
+import small_host
 from discards import DiscardLog, total
 
 MIB = 1 << 20
@@ -118,9 +119,9 @@ def test_cgroup_of_its_own():
     group = memcg.MemoryCgroup("test")
     try:
         holder = subprocess.Popen(
-            ["sh", "-c", f"echo $$ >{group.procs}; exec python3 -c "
-             "'import sys; b = bytearray(b\"x\") * (64 << 20); print(len(b), flush=True);"
-             " sys.stdin.read()'"],
+            memcg.joining(group.procs, "python3", "-c",
+                          "import sys; b = bytearray(b'x') * (64 << 20); print(len(b), flush=True);"
+                          " sys.stdin.read()"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         holder.stdout.readline()
         assert 64 * MIB <= group.charge() < 128 * MIB
@@ -128,6 +129,11 @@ def test_cgroup_of_its_own():
     finally:
         group.remove()
     assert not os.path.exists(group.path)
+
+
+def test_cgroup_of_several_is_a_small_host():
+    """Its parts are charged to it, it has a limit, and says what was killed."""
+    small_host.check()
 
 
 def test_setup_is_content_or_says_what_is_missing():

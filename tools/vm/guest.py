@@ -30,7 +30,7 @@ from channel import Channel
 from discards import DiscardLog
 from errors import (BootError, CommandError, GuestDied, GuestError, HostError,  # noqa: F401
                     QmpError, WaitTimeout)
-from memcg import MemoryCgroup
+from memcg import MemoryCgroup, joining
 from qmp import Qmp
 from sampler import Sampler
 
@@ -79,13 +79,14 @@ class Guest:
     trace        further QEMU trace events for trace.log
     restartable  stay when the guest restarts or panics; else QEMU ends then
     incoming     URI that the guest is to come from, see arrive()
+    within       a SharedCgroup that it is charged to, beside others
     extra        further QEMU arguments
     """
 
     def __init__(self, kernel="overlay", *, name="guest", memory=2048, smp=2, numa=None,
                  balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, root=None, drives=(),
                  backend=None, accel=None, icount=None, tb_size=None, trace=(),
-                 restartable=False, incoming=None, machine=MACHINE, extra=()):
+                 restartable=False, incoming=None, within=None, machine=MACHINE, extra=()):
         if root not in (None, "debian"):
             raise ValueError(f"no root named {root}")
         self.image = paths.kernel_image(kernel)
@@ -111,6 +112,7 @@ class Guest:
         self._trace = trace
         self._restartable = restartable
         self._incoming = incoming
+        self._within = within
         self._machine_type = machine
         self._extra = list(extra)
         self._dimms = 0
@@ -193,13 +195,13 @@ class Guest:
         self._accel = self._accel or ("tcg" if self._icount
                                       else accelerators.choose(self.image))
         self._sockets = tempfile.mkdtemp(prefix="guest-")  # a socket's path must be short
-        self.cgroup = MemoryCgroup(re.sub(r"\W+", "-", self.name))
-        # QEMU joins its group before it takes any memory, and dies with us.
-        command = ["sh", "-c", 'echo $$ >"$1" && shift && exec "$@"', "sh", self.cgroup.procs,
-                   "setpriv", "--pdeathsig", "KILL", "--", *self.command_line()]
+        self.cgroup = MemoryCgroup(re.sub(r"\W+", "-", self.name), self._within)
+        command = self.command_line()
         with open(self._qemu_log, "w") as log:
-            log.write(" ".join(command[5:]) + "\n")
+            log.write(" ".join(command) + "\n")
             log.flush()
+            # QEMU dies with us.
+            command = joining(self.cgroup.procs, "setpriv", "--pdeathsig", "KILL", "--", *command)
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
                                              stderr=log, start_new_session=True)
         self._sampler = Sampler(lambda: (self.charge(), self.rss(), self.minor_faults()))

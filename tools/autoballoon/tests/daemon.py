@@ -18,6 +18,12 @@ QUIET = {"daemon": {"idle-interval": "1s"},
          "guest *": {"min": "25%"}}
 
 
+def monitor(directory, name):
+    """QEMU's options for a monitor where the daemon with this directory finds it."""
+    return ["-chardev", f"socket,id=ab,path={directory}/guests/{name}.qmp,server=on,wait=off",
+            "-mon", "chardev=ab,mode=control"]
+
+
 class Daemon:
     """autoballoond with a directory of its own; settings go over QUIET.
 
