@@ -4,7 +4,8 @@ Marks
   kernels(*names, long=())  the kernels a test runs on; overlay and upstream without
                    it.  On those in long it is a long test, and on upstream beside
                    others, too, unless it must fail there.
-  better           asserts what upstream cannot do: it must fail there
+  better(long=False)  asserts what upstream cannot do: it must fail there, which is a long
+                   test if so
   series           of the short set, which runs on the overlay of each kernel series
   machine(**)      arguments of Guest; tests of equal machines share one guest
   fresh            a guest of its own, neither used before nor after
@@ -29,7 +30,7 @@ STANDARD_DEBUG = {"memory": 1024, "max_memory": 2048, "cmdline": "movablecore=51
 
 def pytest_configure(config):
     for line in ("kernels(*names, long=()): the kernels a test runs on",
-                 "better: must fail upstream",
+                 "better(long=False): must fail upstream",
                  "machine(**arguments): of Guest", "fresh: a guest of its own",
                  "series: of the short set for each kernel series"):
         config.addinivalue_line("markers", line)
@@ -45,11 +46,13 @@ def pytest_generate_tests(metafunc):
         marks["upstream"] = pytest.mark.long
     if metafunc.definition.get_closest_marker("series"):
         names = (*names, *(f"overlay-{series}" for series in paths.other_series()))
-    if metafunc.definition.get_closest_marker("better"):
+    better = metafunc.definition.get_closest_marker("better")
+    if better:
         names = dict.fromkeys((*names, "upstream"))
         # Anything else than a failed assertion is a fault of the test.
-        marks["upstream"] = pytest.mark.xfail(strict=True, raises=AssertionError,
-                                              reason="upstream does this too")
+        fails = pytest.mark.xfail(strict=True, raises=AssertionError,
+                                  reason="upstream does this too")
+        marks["upstream"] = (fails, pytest.mark.long) if better.kwargs.get("long") else fails
     metafunc.parametrize("kernel", [pytest.param(name, marks=marks.get(name, ()))
                                     for name in names])
 

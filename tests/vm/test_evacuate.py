@@ -34,7 +34,7 @@ def end(job):
 
 
 @pytest.mark.series
-@pytest.mark.better
+@pytest.mark.better(long=True)
 @RELEASE
 @pytest.mark.parametrize("anon", ["", "--anon"])
 def test_pieces_come_back_by_themselves(guest, anon):

@@ -23,7 +23,7 @@ def ext4(kernel, tmp_path):
         assert not guest.bad_dmesg()
 
 
-@pytest.mark.better
+@pytest.mark.better(long=True)
 @pytest.mark.kernels("overlay")
 def test_removed_files_come_back_though_the_journal_holds_metadata(ext4):
     """On a guest that rests nothing makes it let go."""

@@ -226,7 +226,7 @@ def units_of(guest, discards):
                               (guest.physical(discard) + discard.length) // UNIT)}
 
 
-@pytest.mark.better
+@pytest.mark.better(long=True)
 def test_no_unit_twice_without_an_allocation(guest):
     """A unit the host has is not reported again unless a page of it was taken between.
 

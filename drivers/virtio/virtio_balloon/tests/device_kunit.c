@@ -184,7 +184,49 @@ static void pages_are_the_hosts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dev->nr_unannounced, 0UL);
 }
 
-/* Migration */
+/* A need in a task of its own. */
+struct need {
+	struct virtio_balloon *vb;
+	struct completion done;
+	unsigned long took;
+	unsigned long freed;
+};
+
+static int need_thread(void *data)
+{
+	struct need *need = data;
+	unsigned long begun = jiffies;
+
+	need->freed = vb_relieve(need->vb, SOFTDEV_SOME, NUMA_NO_NODE, HZ);
+	need->took = jiffies - begun;
+	complete(&need->done);
+	return 0;
+}
+
+/* Whoever frees the pages wakes the task that waits for them: the interrupt does not. */
+static void need_hears_of_pages_that_others_free(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT | F_TELL);
+	struct need need = { .vb = softdev_balloon(dev) };
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_DEFLATE, true);
+	init_completion(&need.done);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(need_thread, &need, "softdev-need")));
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_DEFLATE) == 3));
+
+	dev->mute = true;
+	softdev_release(dev, SOFTDEV_DEFLATE);
+	/* As the size work does. */
+	vb_finish_deflate(need.vb);
+	wait_for_completion(&need.done);
+	dev->mute = false;
+	KUNIT_EXPECT_EQ(test, need.freed, SOFTDEV_SOME);
+	KUNIT_EXPECT_LT(test, need.took, HZ / 2);
+	softdev_interrupt(dev, SOFTDEV_DEFLATE);
+	softdev_target(dev, 0);
+	softdev_expect_size(dev, 0);
+}
 
 /* With and without MUST_TELL_HOST, lent or not: a reset tells the host nothing. */
 static void last_pages_are_announced(struct kunit *test)
@@ -217,6 +259,8 @@ static void whole_units_go_first(struct kunit *test)
 	left = softdev_pages_whole(dev);
 	KUNIT_EXPECT_EQ(test, left, 2 * VB_UNIT_PAGES);
 }
+
+/* Migration */
 
 #ifdef CONFIG_BALLOON_MIGRATION
 static struct balloon_dev_info *any_pool(struct virtio_balloon *vb)
@@ -362,6 +406,40 @@ static void migration_hears_of_answers_that_others_take(struct kunit *test)
 	softdev_interrupt(dev, SOFTDEV_INFLATE);
 	softdev_interrupt(dev, SOFTDEV_DEFLATE);
 	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
+/* The reverse: what the migration takes beside its own is finished at once, too. */
+static void size_work_hears_of_answers_that_a_migration_takes(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	struct migration migration;
+	unsigned long begun;
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	softdev_target(dev, 20 * VB_REQUEST_PAGES);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
+					     VB_INFLATE_REQUESTS - VB_MIGRATE_REQUESTS));
+	softdev_finish_work(dev);
+	start_migration(test, &migration, dev);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
+					     VB_INFLATE_REQUESTS));
+
+	begun = jiffies;
+	dev->mute = true;
+	softdev_release(dev, SOFTDEV_INFLATE);
+	/* As an answer on another queue does. */
+	wake_up(&vb->acked);
+	wait_for_completion(&migration.done);
+	KUNIT_EXPECT_EQ(test, migration.err, 0);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(list_empty_careful(&vb->inflate.answered)));
+	KUNIT_EXPECT_LT(test, jiffies - begun, 5 * HZ);
+
+	dev->mute = false;
+	softdev_interrupt(dev, SOFTDEV_INFLATE);
+	softdev_interrupt(dev, SOFTDEV_DEFLATE);
+	softdev_expect_size(dev, 20 * VB_REQUEST_PAGES);
 }
 
 static void migration_works_while_the_balloon_inflates(struct kunit *test)
@@ -987,6 +1065,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(deflated_pages_wait_for_the_answer),
 	KUNIT_CASE(deflated_pages_are_used_at_once),
 	KUNIT_CASE(pages_are_the_hosts),
+	KUNIT_CASE(need_hears_of_pages_that_others_free),
 	KUNIT_CASE(last_pages_are_announced),
 	KUNIT_CASE(whole_units_go_first),
 #ifdef CONFIG_BALLOON_MIGRATION
@@ -994,6 +1073,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(migrated_page_waits_for_the_answer),
 	KUNIT_CASE(migration_does_not_wait_for_ever),
 	KUNIT_CASE(migration_hears_of_answers_that_others_take),
+	KUNIT_CASE(size_work_hears_of_answers_that_a_migration_takes),
 	KUNIT_CASE(migration_works_while_the_balloon_inflates),
 #ifndef MODULE
 	KUNIT_CASE(the_balloon_does_not_compact_itself),
