@@ -12,8 +12,9 @@ from test_pressure import HOLDOFF, LENT, Watch, figure
 KERNELS = pytest.mark.kernels("overlay")
 CGROUP = "/sys/fs/cgroup/limited"
 SHORT = f"virtio_balloon.holdoff_ms={HOLDOFF}"
-# One guest for all that must not make the balloon let go.
-LENT_2G = pytest.mark.machine(memory=2048, balloon=LENT, cmdline=SHORT)
+# One guest for all that must not make the balloon let go, with a disk to read without end.
+LENT_2G = pytest.mark.machine(memory=2048, balloon=LENT, cmdline=f"{SHORT} ramdisk_size=3145728")
+SECONDS = pytest.mark.parametrize("seconds", [8, pytest.param(120, marks=pytest.mark.long)])
 
 
 def state(guest):
@@ -35,30 +36,60 @@ def looks_on(guest, seconds):
     assert figure(guest, "pressure_bytes") == before
 
 
-def thrash(guest, seconds):
-    """A container of 64 MiB that wants more, beside plenty of memory."""
+def thrash(guest, seconds, limit, command):
+    """A container of 64 MiB that wants more, beside plenty of memory; returns how long its
+    tasks waited for memory, us."""
     resize(guest, 1024)
     assert guest.meminfo()["MemFree"] > 500 * MIB
     guest.sh("echo +memory >/sys/fs/cgroup/cgroup.subtree_control")
-    guest.sh(f"mkdir -p {CGROUP}; echo {64 * MIB} >{CGROUP}/memory.high")
+    guest.sh(f"mkdir -p {CGROUP}; echo {64 * MIB} >{CGROUP}/{limit}")
     stalled = stalled_us(guest)
-    job = guest.spawn(f"echo $$ >{CGROUP}/cgroup.procs; exec hold --mib 200")
+    guest.spawn(f"echo $$ >{CGROUP}/cgroup.procs; {command}")
     looks_on(guest, seconds)
-    job.kill()
     guest.sh(f"echo 1 >{CGROUP}/cgroup.kill")
-    assert stalled_us(guest) - stalled > seconds * 1e6 / 4, "it did not even wait"
+    guest.wait_for(lambda: "populated 0" in guest.read(f"{CGROUP}/cgroup.events"), 10, "its end")
+    guest.sh(f"rmdir {CGROUP}")
+    return stalled_us(guest) - stalled
 
 
 @KERNELS
 @LENT_2G
-@pytest.mark.parametrize("seconds", [12, pytest.param(120, marks=pytest.mark.long)])
+@SECONDS
 def test_a_container_at_its_high_limit(guest, hold, seconds):
-    thrash(guest, seconds)
+    waited = thrash(guest, seconds, "memory.high", "exec hold --mib 200")
+    assert waited > seconds * 1e6 / 4, "it did not even wait"
     # A need outside it gets its pages.
     job = hold(1100)
     assert figure(guest, "pressure_bytes") > 100 * MIB
     job.free()
     guest.wait_for(lambda: guest.balloon_actual() == 1024 * MIB, 60, "back at its target")
+
+
+@KERNELS
+@LENT_2G
+@SECONDS
+def test_a_container_at_its_limit(guest, seconds):
+    """Its page cache is reclaimed by who reads: nobody outside lacks anything."""
+    waited = thrash(guest, seconds, "memory.max", "while :; do cat /dev/ram0 >/dev/null; done")
+    assert waited > 0, "it did not even wait"
+
+
+@KERNELS
+@LENT_2G
+@SECONDS
+@pytest.mark.parametrize("sign, script", [
+    ("pgscan_kswapd", "while :; do cat /dev/ram0 >/dev/null; done"),
+    ("compact_migrate_scanned", "while :; do echo 1 >/proc/sys/vm/compact_memory; done"),
+], ids=["reader", "compaction"])
+def test_reclaim_and_compaction_alone_are_no_need(guest, sign, script, seconds):
+    resize(guest, 1024)
+    job = guest.spawn(script)
+    guest.wait_for(lambda: guest.vmstat()[sign] > 0, 60, sign)
+    before = guest.vmstat()[sign]
+    looks_on(guest, seconds)
+    assert guest.vmstat()[sign] > before, "it did not go on"
+    job.kill()
+    guest.sh("echo 3 >/proc/sys/vm/drop_caches")
 
 
 @KERNELS
