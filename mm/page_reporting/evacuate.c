@@ -458,6 +458,14 @@ static bool type_is_ordinary(struct page *page)
 	return get_pageblock_migratetype(page) < MIGRATE_PCPTYPES;
 }
 
+/* Page frame 0 is in no zone, and the kernel does not tell its pageblock's type. */
+static bool within_zone(struct page *first, unsigned long pfn)
+{
+	struct zone *zone = page_zone(first);
+
+	return zone_spans_pfn(zone, pfn) && page_zone(first + pageblock_nr_pages - 1) == zone;
+}
+
 /*
  * Look at the window that starts at @start.  It ends where the zone does; at the
  * end of memory it is empty.  In a hurry, what changed a moment ago is a source
@@ -485,7 +493,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 			break;
 		*unit = (struct evacuate_unit){};
 		page = pfn_to_online_page(pfn);
-		if (!page || page_zone(page) != page_zone(page + pageblock_nr_pages - 1))
+		if (!page || !within_zone(page, pfn))
 			continue;
 		if (!ev->zone)
 			ev->zone = page_zone(page);

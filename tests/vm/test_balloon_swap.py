@@ -57,6 +57,28 @@ def test_a_guest_with_swap_follows_its_target(swapping, balloon):
         assert figure(guest, "pressure_bytes") + figure(guest, "oom_bytes") > 100 * MIB
 
 
+@pytest.mark.long
+@pytest.mark.alone
+def test_swapping_is_about_as_fast_as_upstream(tmp_path):
+    """1200 MiB that rest, and 1024 MiB to live in: what must go to disk goes at once."""
+    disk = tmp_path / "swap"
+    took = {"upstream": [], "overlay": []}
+    for kernel in ("upstream", "overlay") * 2:
+        with open(disk, "wb") as f:
+            f.truncate(1024 * MIB)
+        with Guest(kernel, name=f"test-swap-time-{kernel}", memory=2048, balloon=LENT,
+                   drives=[(str(disk), "cache=unsafe")]) as guest:
+            guest.sh("mkswap /dev/vda >/dev/null && swapon /dev/vda")
+            job = guest.spawn("exec hold --mib 1200", 300)
+            guest.wait_for(lambda: "holding" in job.output, 60, "memory is held")
+            begun = time.monotonic()
+            resize(guest, 1024, 120)
+            took[kernel].append(time.monotonic() - begun)
+            assert guest.vmstat()["oom_kill"] == 0
+    print(took)
+    assert min(took["overlay"]) <= 1.5 * min(took["upstream"]), took
+
+
 @KERNELS
 @pytest.mark.fresh
 @pytest.mark.machine(memory=1024, balloon="free-page-reporting=off",

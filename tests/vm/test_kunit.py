@@ -40,7 +40,7 @@ def record(guest, record_case):
 
 
 @pytest.mark.kernels("debug")
-@pytest.mark.machine(memory=1024, balloon=None, cmdline="kunit.enable=1")
+@pytest.mark.machine(memory=1024, balloon=None, cmdline="kunit.enable=1 kunit.autorun=1")
 def test_kunit(guest, record_case, allow_dmesg):
     """Without a balloon, for the suites bring a device of their own."""
     allow_dmesg.append(BROKEN)
@@ -53,7 +53,8 @@ def test_kunit(guest, record_case, allow_dmesg):
 @pytest.mark.long
 @pytest.mark.kernels("debug")
 @pytest.mark.machine(memory=1024, balloon=None,
-                     cmdline="kunit.enable=1 kunit.filter_glob=virtio_balloon_device page_poison=1")
+                     cmdline="kunit.enable=1 kunit.autorun=1 page_poison=1 "
+                             "kunit.filter_glob=virtio_balloon_device")
 def test_kunit_with_poison(guest, record_case, allow_dmesg):
     """The balloon where the contents of free pages matter: it does other things then."""
     allow_dmesg.append(BROKEN)

@@ -13,7 +13,7 @@ import framework
 import paths
 import workload
 from framework import AtMost, Row, Scenario
-from guest import Guest, GuestDied, GuestError
+from guest import Guest, GuestError
 from memcg import SharedCgroup
 from scenarios.mix import TRANSLATED
 from scenarios.stranding import scratch_image
@@ -81,7 +81,7 @@ class Scene:
                 self._look()
                 time.sleep(1)
         for job in self._jobs:
-            with contextlib.suppress(GuestDied):
+            with contextlib.suppress(GuestError):
                 job.wait(120)
         ended = time.time()
         measures = {
@@ -101,12 +101,12 @@ class Scene:
         return measures
 
     def _spawn(self, guest):
-        with contextlib.suppress(GuestDied):
+        with contextlib.suppress(GuestError):
             self._jobs.append(guest.spawn(JOB))
 
     def _look(self):
         for guest in self.guests:
-            with contextlib.suppress(GuestDied):
+            with contextlib.suppress(GuestError):
                 self._used[guest].append(used(guest))
 
 
