@@ -31,6 +31,10 @@ def cases(log):
 BROKEN = r"virtio_balloon virtio\d+: .*(queue broken|the device is broken)"
 
 
+# Suites that a series cannot have: these replace functions, which KUnit can do since 6.4.
+LEFT_OUT = {"6.1": ("virtio_balloon",)}
+
+
 def record(guest, record_case):
     """Passes each case on; returns the names of the suites."""
     found = cases(guest.console())
@@ -47,7 +51,8 @@ def test_kunit(guest, record_case, allow_dmesg):
     suites = record(guest, record_case)
     for start in ("page_reporting", "virtio_balloon_device", "virtio_balloon_misbehaving",
                   "virtio_balloon_need"):
-        assert any(suite.startswith(start) for suite in suites), suites
+        left_out = start.startswith(LEFT_OUT.get(guest.series, ()))
+        assert left_out or any(suite.startswith(start) for suite in suites), suites
 
 
 @pytest.mark.long
