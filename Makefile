@@ -69,7 +69,7 @@ check:
 
 .PHONY: bench bench-quick
 bench:
-	@$(SETUP) build run bench
+	@$(SETUP) build run bench tools
 	$(call script,tools/bench/bench)
 
 bench-quick:

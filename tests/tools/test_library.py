@@ -136,6 +136,29 @@ def test_cgroup_of_several_is_a_small_host():
     small_host.check()
 
 
+@pytest.mark.parametrize("failed, status, last", [
+    (["tests/vm/test_x.py::test_y[overlay]"], 0, "3 passed, 0 failed"),
+    (["tests/vm/test_x.py::test_y[overlay]::case one", "build::overlay-7.3"], 1,
+     "2 passed, 2 failed"),
+    (["tests/vm/test_broken.py"], 1, "2 passed, 1 failed"),
+    ([], 0, "2 passed, 0 failed"),
+])
+def test_second_chance_is_for_tests_only(tmp_path, failed, status, last):
+    """A kernel that does not build is not forgotten when a test passes in the end."""
+    listed = "\n".join(["", "failed:", *(f"  {name}" for name in failed), "more in a log"])
+    for path, text in ((".ci/run", open(os.path.join(paths.TOP, ".ci", "run")).read()),
+                       ("bin/make", f"#!/bin/sh\ncat <<'END'\n{listed if failed else ''}\n"
+                        f"2 passed, {len(failed)} failed\nEND\nexit {min(1, len(failed))}\n"),
+                       ("tests/run", "#!/bin/sh\necho 1 passed, 0 failed\n")):
+        place = tmp_path / path
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+        place.chmod(0o755)
+    done = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True,
+                          env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (status, last), done.stdout
+
+
 def test_setup_is_content_or_says_what_is_missing():
     setup = os.path.join(paths.TOOLS, "setup")
     done = subprocess.run([setup, "--dry-run"], capture_output=True, text=True)

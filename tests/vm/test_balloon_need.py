@@ -80,7 +80,11 @@ def test_a_container_at_its_limit(guest, seconds):
 @pytest.mark.parametrize("sign, script", [
     ("pgscan_kswapd", "while :; do cat /dev/ram0 >/dev/null; done"),
     ("compact_migrate_scanned", "while :; do echo 1 >/proc/sys/vm/compact_memory; done"),
-], ids=["reader", "compaction"])
+    # A new value wakes kcompactd, which has work while there are pieces.
+    ("compact_daemon_migrate_scanned",
+     "while :; do timeout -s KILL 2 fragment --mib 300 --anon; done & cd /proc/sys/vm; "
+     "while :; do for new in 99 100; do echo $new >compaction_proactiveness; done; sleep 0.2; done"),
+], ids=["reader", "compaction", "kcompactd"])
 def test_reclaim_and_compaction_alone_are_no_need(guest, sign, script, seconds):
     resize(guest, 1024)
     job = guest.spawn(script)
@@ -89,7 +93,7 @@ def test_reclaim_and_compaction_alone_are_no_need(guest, sign, script, seconds):
     looks_on(guest, seconds)
     assert guest.vmstat()[sign] > before, "it did not go on"
     job.kill()
-    guest.sh("echo 3 >/proc/sys/vm/drop_caches")
+    guest.sh("echo 3 >/proc/sys/vm/drop_caches; echo 20 >/proc/sys/vm/compaction_proactiveness")
 
 
 @KERNELS

@@ -9,21 +9,28 @@ from test_balloon import resize
 from test_pressure import LENT, figure
 
 KERNELS = pytest.mark.kernels("overlay")
+SWAP_ON = "mkswap /dev/vda >/dev/null && swapon /dev/vda"
+
+
+def swap_disk(tmp_path):
+    """A disk of 1 GiB, as new."""
+    path = tmp_path / "swap"
+    with open(path, "wb") as f:
+        f.truncate(1024 * MIB)
+    return str(path), "cache=unsafe"
 
 
 @pytest.fixture
 def swapping(tmp_path, kernel):
     """swapping(balloon) boots a guest of 1 GiB with a swap disk of as much."""
-    path = tmp_path / "swap"
-    with open(path, "wb") as f:
-        f.truncate(1024 * MIB)
+    disk = swap_disk(tmp_path)
     guests = []
 
     def boot(balloon):
         guest = Guest(kernel, name=f"test-swap-{kernel}", memory=1024, balloon=balloon,
-                      drives=[(str(path), "cache=unsafe")]).start()
+                      drives=[disk]).start()
         guests.append(guest)
-        guest.sh("mkswap /dev/vda >/dev/null && swapon /dev/vda")
+        guest.sh(SWAP_ON)
         return guest
 
     yield boot
@@ -61,14 +68,11 @@ def test_a_guest_with_swap_follows_its_target(swapping, balloon):
 @pytest.mark.alone
 def test_swapping_is_about_as_fast_as_upstream(tmp_path):
     """1200 MiB that rest, and 1024 MiB to live in: what must go to disk goes at once."""
-    disk = tmp_path / "swap"
     took = {"upstream": [], "overlay": []}
     for kernel in ("upstream", "overlay") * 2:
-        with open(disk, "wb") as f:
-            f.truncate(1024 * MIB)
         with Guest(kernel, name=f"test-swap-time-{kernel}", memory=2048, balloon=LENT,
-                   drives=[(str(disk), "cache=unsafe")]) as guest:
-            guest.sh("mkswap /dev/vda >/dev/null && swapon /dev/vda")
+                   drives=[swap_disk(tmp_path)]) as guest:
+            guest.sh(SWAP_ON)
             job = guest.spawn("exec hold --mib 1200", 300)
             guest.wait_for(lambda: "holding" in job.output, 60, "memory is held")
             begun = time.monotonic()

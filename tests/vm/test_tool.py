@@ -143,7 +143,7 @@ def test_flush_reports_all_again(guest, tool, setting):
 
 def journal_pins(guest):
     """How many buffers journals hold on to."""
-    # What CPUs keep of freed ones counts as in use, the more since 6.18.
+    # What CPUs keep of freed ones counts as in use.
     guest.sh("echo 1 2>/dev/null >/sys/kernel/slab/jbd2_journal_head/shrink || true")
     rows = guest.sh("grep -s ^jbd2_journal_head /proc/slabinfo || true").split()
     return int(rows[1]) if rows else 0

@@ -130,7 +130,7 @@ class Fleet(Scenario):
     def prepare(self):
         self._drive = scratch_image(self.name)
         if subprocess.run(["make", "-s", "-C", AUTOBALLOON, "all"], check=False).returncode:
-            raise GuestError("the daemon does not build")
+            raise GuestError("the daemon does not build: run tools/vm/setup tools")
 
     def run(self, setup, quick):
         measures = {}

@@ -408,6 +408,21 @@ static void migration_hears_of_answers_that_others_take(struct kunit *test)
 	softdev_expect_size(dev, SOFTDEV_SOME);
 }
 
+/* A migration in the midst of an inflation: the host has all requests and answers none. */
+static void start_migration_while_inflating(struct kunit *test, struct migration *migration,
+					    struct softdev *dev, u32 target)
+{
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_INFLATE, true);
+	softdev_target(dev, target);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
+					     VB_INFLATE_REQUESTS - VB_MIGRATE_REQUESTS));
+	softdev_finish_work(dev);
+	start_migration(test, migration, dev);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
+					     VB_INFLATE_REQUESTS));
+}
+
 /* The reverse: what the migration takes beside its own is finished at once, too. */
 static void size_work_hears_of_answers_that_a_migration_takes(struct kunit *test)
 {
@@ -416,15 +431,7 @@ static void size_work_hears_of_answers_that_a_migration_takes(struct kunit *test
 	struct migration migration;
 	unsigned long begun;
 
-	softdev_resize(dev, SOFTDEV_SOME);
-	softdev_hold(dev, SOFTDEV_INFLATE, true);
-	softdev_target(dev, 20 * VB_REQUEST_PAGES);
-	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
-					     VB_INFLATE_REQUESTS - VB_MIGRATE_REQUESTS));
-	softdev_finish_work(dev);
-	start_migration(test, &migration, dev);
-	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
-					     VB_INFLATE_REQUESTS));
+	start_migration_while_inflating(test, &migration, dev, 20 * VB_REQUEST_PAGES);
 
 	begun = jiffies;
 	dev->mute = true;
@@ -447,14 +454,7 @@ static void migration_works_while_the_balloon_inflates(struct kunit *test)
 	struct softdev *dev = softdev_start(test, F_MODERN);
 	struct migration migration;
 
-	softdev_resize(dev, SOFTDEV_SOME);
-	softdev_hold(dev, SOFTDEV_INFLATE, true);
-	softdev_target(dev, 20 * VB_REQUEST_PAGES);
-	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
-					     VB_INFLATE_REQUESTS - VB_MIGRATE_REQUESTS));
-	start_migration(test, &migration, dev);
-	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_INFLATE) ==
-					     VB_INFLATE_REQUESTS));
+	start_migration_while_inflating(test, &migration, dev, 20 * VB_REQUEST_PAGES);
 	softdev_release(dev, SOFTDEV_INFLATE);
 	wait_for_completion(&migration.done);
 	KUNIT_EXPECT_EQ(test, migration.err, 0);
