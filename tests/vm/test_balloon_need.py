@@ -87,6 +87,8 @@ def test_a_container_at_its_limit(guest, seconds):
 ], ids=["reader", "compaction", "kcompactd"])
 def test_reclaim_and_compaction_alone_are_no_need(guest, sign, script, seconds):
     resize(guest, 1024)
+    if guest.series == "6.1":  # it counts what is proactive with all the others
+        sign = sign.replace("compact_daemon_", "compact_")
     idle = guest.vmstat()[sign]
     job = guest.spawn(script)
     guest.wait_for(lambda: guest.vmstat()[sign] > idle, 60, sign)

@@ -114,7 +114,8 @@ def hibernate(guest, hold, mode):
 
 @pytest.mark.fresh
 @pytest.mark.machine(**SWAP_MACHINE)
-@pytest.mark.parametrize("mode", ["test_resume", "reboot"])
+# Linux 6.1 cannot test the resume from a disk that it swaps to: it is in use.
+@pytest.mark.parametrize("mode", ["reboot"] if paths.SERIES == "6.1" else ["test_resume", "reboot"])
 def test_hibernation(swap, guest, hold, mode):
     hibernate(guest, hold, mode)
 

@@ -127,6 +127,8 @@ def test_page_cache_comes_back(tmp_path):
     (tree / "file").write_bytes(os.urandom(150 * MIB))
     reclaim, = (block for block in commands(RECIPES) if "memory.reclaim" in block)
     drop, = (block for block in commands(RECIPES) if "drop_caches" in block)
+    if paths.SERIES == "6.1":
+        reclaim = reclaim.replace(" swappiness=0", "")
     with Guest("overlay", name="test-page-cache", memory=1024,
                drives=[image_of(tmp_path, tree, "200M")]) as guest:
         guest.sh("mkdir -p /files && mount -o ro /dev/vda /files")

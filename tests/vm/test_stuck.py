@@ -134,10 +134,11 @@ def test_suspended_disk_holds_up_nothing(suspended_disk):
     assert writer.running
 
 
+@pytest.mark.series
 @pytest.mark.kernels("overlay")
 @pytest.mark.fresh
 def test_real_time_task_holds_up_nothing(guest):
-    """It never sleeps, so its CPU takes part in no drain."""
+    """It never sleeps, so its CPU takes part in no drain, or does for 5 % of the time."""
     guest.sh("echo -1 >/proc/sys/kernel/sched_rt_runtime_us")
     hog = guest.spawn("exec stress-ng --quiet --cpu 1 --taskset 1 --sched fifo --sched-prio 50 "
                       "--timeout 300", 300)
@@ -147,7 +148,12 @@ def test_real_time_task_holds_up_nothing(guest):
     job = guest.spawn("exec taskset 1 hold --mib 300", 300)
     guest.wait_for(lambda: "holding" in job.output, 60, "memory is held")
     high = guest.charge()
-    within(8, "flush", lambda: guest.write(VM + "flush", 5000, 60))
+    begun = time.monotonic()
+    flush = guest.spawn("exec page-reporting flush --timeout 5000", 60)
+    status = flush.wait()
+    assert time.monotonic() - begun < 8
+    # Linux 6.1 has no deadline server for what is not real time: not all was reported in time.
+    assert status == (3 if guest.series == "6.1" else 0), flush.output + flush.errors
     job.kill(15)
     job.check(60)
     guest.wait_for(lambda: high - guest.charge() > 240 * MIB, 15, "memory comes back")
