@@ -83,7 +83,7 @@ def test_holds_of_a_lock_in_a_pass():
 class Sample(Scenario):
     name = "sample"
     title = "a sample"
-    rows = (Row("s", "time", "s", AtMost(2)), Row("n", "pieces", "", Ratio(0.5)),
+    rows = (Row("s", "time", "s", AtMost(2)), Row("n", "pieces", "", Ratio(0.5), at_best=0.5),
             Row("slope", "slope", "", Between(0.9, 1.1)),
             Row("pair", "pairs", "ms", IntervalBelow(1.05)), Row("only", "information", ""),
             Row("own", "what upstream lacks", "%", AtLeast(80), ours=True))
@@ -114,12 +114,28 @@ def test_the_report_says_it_all():
     results = measured({**GOOD, "s": math.inf})
     text = report.text({"host": "here"}, results)
     assert re.search(r"sample\.s .* 10\.0 \[10\.0 \.\. 10\.0\] +never .* NOT MET", text)
-    assert "6 rows: 4 targets met, 1 not met, 0 rows without figures" in text
+    assert "6 rows: 5 targets met, 1 not met, 0 rows without figures" in text
     rows = json.loads(report.as_json({}, results, {}))["rows"]
     assert rows[0]["overlay"]["median"] is None and rows[1]["ratio"] == 0.5
     # Upstream at its best is a column of its own, and no other setting.
     assert rows[1]["tuned"]["median"] == 100 and rows[1]["ratio_tuned"] == 0.5
     assert not rows[1]["others"] and "7.3, 250 ms" in text
+    assert "0.5 (<= 0.5: met)" in text
+    worse = measured({**GOOD, "n": 51})[1]
+    assert worse.met_at_best is False and "(<= 0.5: NOT MET)" in report.text({}, [worse])
+
+
+def test_series_beside_each_other():
+    class Drifting(Sample):
+        def run(self, setup, quick):
+            return {"s": 1.3 if setup.kernel == "overlay-7.3" else 1, "n": 50, "pair": math.inf}
+
+    measures, results = framework.run_series(Drifting({}), False, 2, lambda *_: None)
+    assert set(measures) == {f"overlay {series}" for series in paths.series_served()}
+    assert all(len(runs) == 2 for runs in measures.values())
+    assert [result.apart for result in results[:2]] == [1.3, 1]
+    text = report.text_series({}, results, 1.15)
+    assert re.search(r"sample\.s .* 1\.3 APART", text) and re.search(r"sample\.n .* 1$", text, re.M)
 
 
 def test_a_guest_that_fails_is_reported():

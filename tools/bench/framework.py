@@ -10,6 +10,7 @@ import dataclasses
 import math
 import time
 
+import paths
 import stats
 from guest import GuestError
 
@@ -42,6 +43,14 @@ PAIR = (UPSTREAM, OVERLAY)
 # Upstream at its best: the newest kernel, with the delay that its users set.
 TUNED = Setup("upstream 7.3, 250 ms", "upstream-7.3",
               cmdline="page_reporting.page_reporting_delay_ms=250")
+
+
+def series_setups():
+    """Our kernel of each series."""
+    return tuple(Setup(f"overlay {series}", f"overlay-{series}")
+                 for series in paths.series_served())
+
+
 _ORDER = "page_reporting.page_reporting_order"
 COMPACTED = Setup("upstream, compacted", "upstream", compact=True)
 ORDER_4 = Setup("upstream, order 4", "upstream", cmdline=f"{_ORDER}=4")
@@ -111,11 +120,12 @@ class Between:
 @dataclasses.dataclass(frozen=True)
 class Row:
     """measure: its key in what Scenario.run() returns; target: None for one that only informs;
-    ours: upstream has no such thing."""
+    at_best: the greatest ratio to upstream at its best; ours: upstream has no such thing."""
     measure: str
     title: str
     unit: str
     target: object = None
+    at_best: float = None
     ours: bool = False
 
 
@@ -162,6 +172,21 @@ class Result:
             return None
         return bool(self.row.target.met(self))
 
+    @property
+    def met_at_best(self):
+        """The same of the target against upstream at its best."""
+        if self.row.at_best is None or self.ratio_tuned is None:
+            return None
+        return self.ratio_tuned <= self.row.at_best
+
+    @property
+    def apart(self):
+        """The greatest figure of our kernels of all series over the least, None without."""
+        figures = [summary.median for summary in self.others.values()]
+        if not figures or math.isinf(max(figures)) or min(figures) <= 0:
+            return None
+        return max(figures) / min(figures)
+
 
 class Scenario:
     """One workload.  Subclasses set these, and say in run() what happens.
@@ -201,7 +226,7 @@ class Scenario:
         """Returns {setup's name: [what run() returned]}."""
         measured = {setup.name: [] for setup in setups}
         for repetition in range(repetitions):
-            turn = [s for s in setups if repetition == 0 or s in (*PAIR, TUNED)]
+            turn = [s for s in setups if repetition == 0 or s not in self.others]
             if repetition % 2:
                 turn.reverse()
             # Under icount time does not pass faster with more of the host.
@@ -241,6 +266,24 @@ def results(scenario, measured, quick=False):
                 result.interval = stats.median_interval(
                     [our / their for our, their in zip(ours, theirs)])
         yield result
+
+
+def run_series(scenario, quick, repetitions, say):
+    """Runs a scenario on our kernels of all series; returns what was measured and its rows."""
+    repetitions = repetitions or (max(1, scenario.quick_repetitions) if quick
+                                  else scenario.repetitions)
+    try:
+        scenario.prepare()
+        measured = scenario.measure_all(series_setups(), repetitions, quick, say)
+    except GuestError as error:
+        return {}, [Result(scenario, row, problem=str(error)) for row in scenario.rows]
+    rows = []
+    for row in scenario.rows:
+        values = {name: [m[row.measure] for m in runs if row.measure in m]
+                  for name, runs in measured.items()}
+        rows.append(Result(scenario, row, others={name: stats.summary(found)
+                                                  for name, found in values.items() if found}))
+    return measured, rows
 
 
 def run(scenario, quick, repetitions, say):

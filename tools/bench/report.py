@@ -26,10 +26,6 @@ def spread(summary):
     return text
 
 
-def ratio_tuned(result):
-    return "-" if result.ratio_tuned is None else f"{result.ratio_tuned:.3g}"
-
-
 def ratio(result):
     if result.ratio is None:
         return "-"
@@ -41,6 +37,15 @@ def ratio(result):
 
 def verdict(result):
     return {True: "met", False: "NOT MET", None: ""}[result.met]
+
+
+def ratio_tuned(result):
+    if result.ratio_tuned is None:
+        return "-"
+    text = f"{result.ratio_tuned:.3g}"
+    if result.row.at_best is not None:
+        text += f" (<= {result.row.at_best:.3g}: {'met' if result.met_at_best else 'NOT MET'})"
+    return text
 
 
 HEADINGS = ("row", "what", "unit", "upstream", "overlay", "ratio", "7.3, 250 ms", "ratio",
@@ -56,8 +61,8 @@ def cells(result):
 
 def tally(results):
     """One line that says how it went."""
-    met = sum(result.met is True for result in results)
-    missed = sum(result.met is False for result in results)
+    verdicts = [verdict for result in results for verdict in (result.met, result.met_at_best)]
+    met, missed = verdicts.count(True), verdicts.count(False)
     absent = sum(bool(result.problem) for result in results)
     return (f"{len(results)} rows: {met} targets met, {missed} not met, "
             f"{absent} rows without figures")
@@ -89,6 +94,26 @@ def text(meta, results):
     return "\n".join(lines + ["", tally(results), ""])
 
 
+def text_series(meta, results, apart):
+    """A table of our kernels of all series; apart: how far a row may differ unnoticed."""
+    lines = ["Free page reporting: the overlay's kernels side by side", ""]
+    lines += [f"{key + ':':12}{value}" for key, value in meta.items()]
+    measured = [result for result in results if result.others]
+    if measured:
+        names = list(measured[0].others)
+        lines += ["", "Median [least .. greatest]; the last column: greatest / least.", ""]
+        lines += _aligned([("row", "what", "unit", *names, "")] + [
+            (result.name, result.row.title, result.row.unit,
+             *(spread(result.others.get(name)) for name in names),
+             "-" if result.apart is None
+             else f"{result.apart:.3g}{' APART' if result.apart > apart else ''}")
+            for result in measured])
+    problems = [f"{result.name}: {result.problem}" for result in results if result.problem]
+    if problems:
+        lines += ["", "Without figures", ""] + problems
+    return "\n".join(lines + [""])
+
+
 def _finite(value):
     """The same with null for infinity, which JSON does not have."""
     if isinstance(value, dict):
@@ -105,9 +130,10 @@ def _row(result):
         "overlay": result.overlay and result.overlay._asdict(),
         "tuned": result.tuned and result.tuned._asdict(),
         "others": {name: summary._asdict() for name, summary in result.others.items()},
-        "ratio": result.ratio, "ratio_tuned": result.ratio_tuned, "interval": result.interval and result.interval._asdict(),
+        "ratio": result.ratio, "ratio_tuned": result.ratio_tuned,
+        "interval": result.interval and result.interval._asdict(),
         "target": str(result.row.target) if result.row.target else None,
-        "met": result.met, "problem": result.problem,
+        "met": result.met, "met_at_best": result.met_at_best, "problem": result.problem,
     }
 
 

@@ -17,7 +17,8 @@ class ComeAndGo(Scenario):
         self._gap, self._rounds = gap, rounds
         self.rows = (
             # Upstream waits 2 s in any case, and after 10 s memory is rightly gone.
-            Row("discarded", "discarded in each gap", "MiB", Ratio(0.5) if gap == 3 else None),
+            Row("discarded", "discarded in each gap", "MiB",
+                *((Ratio(0.5), 1 / 3) if gap == 3 else ())),
             Row("t95", "after the last end 95 % of what comes back is back after", "s", Ratio(1)),
             Row("share", "share that came back in the end", "%"),
             Row("seconds", "run time without the gaps (wall)", "s"),

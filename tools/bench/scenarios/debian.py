@@ -151,7 +151,7 @@ ALWAYS = (
     Row("boot", "seconds to boot", "s"),
     Row("mean", "charged, mean", "MiB"),
     Row("own", "of that QEMU's own at the end", "MiB"),
-    Row("above", "charged above used and fixed, mean", "MiB", Ratio(0.15)),
+    Row("above", "charged above used and fixed, mean", "MiB", Ratio(0.15), at_best=0.25),
 )
 
 
