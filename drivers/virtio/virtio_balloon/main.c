@@ -2,6 +2,9 @@
 /*
  * What the core calls: feature negotiation, probe, removal, suspend and resume,
  * config changes.  What the device is for happens in the other files.
+ *
+ * Takes the place of the driver by Rusty Russell (Copyright 2008 IBM Corporation),
+ * whose module name, feature bits and statistics it keeps.
  */
 #include <kunit/static_stub.h>
 #include <linux/cc_platform.h>
