@@ -54,7 +54,7 @@ test:
 	@tests/run
 
 test-long:
-	@$(SETUP) build run test
+	@$(SETUP) build run test arch
 	@tests/run --long
 
 test-series:

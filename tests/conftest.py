@@ -10,7 +10,8 @@ sys.path.insert(0, os.path.join(TOP, "tools", "vm"))
 
 import paths  # noqa: E402
 
-KERNELS = (*paths.VARIANTS, *(f"overlay-{series}" for series in paths.other_series()))
+KERNELS = (*paths.VARIANTS, *(f"overlay-{series}" for series in paths.other_series()),
+           *paths.FOREIGN)
 
 
 def pytest_addoption(parser, pluginmanager):

@@ -3,8 +3,8 @@
  * Evacuation: free memory that lies in pieces becomes whole.
  *
  * A host that backs its guests with huge pages can take back nothing smaller, and
- * a single page in use keeps a whole unit (a pageblock) in the guest.  This empties
- * the emptiest units into the holes of the fullest ones; a later pass reports them.
+ * a single page in use keeps a whole unit (2 MiB) in the guest.  This empties the
+ * emptiest units into the holes of the fullest ones; a later pass reports them.
  *
  * It runs on a workqueue of its own, and holds nothing that others wait for while
  * it moves pages: should it get stuck, nothing else does.  It does not wait either:
@@ -17,8 +17,8 @@
  * seems to be movable.  Then all its pages are taken off the LRU lists, and they
  * are moved only if none is missing.
  *
- * While a unit is emptied it is isolated, so that what becomes free in it stays
- * there and merges.  Targets are picked here, from the free lists: the allocator
+ * While a unit is emptied its pageblock is isolated, so that what becomes free in it
+ * stays there and merges.  Targets are picked here, from the free lists: the allocator
  * would take what lies nearest, even in the next unit to be emptied.
  */
 #undef pr_fmt
@@ -28,6 +28,7 @@
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/kernel_stat.h>
+#include <linux/memblock.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/migrate.h>
@@ -247,7 +248,7 @@ static bool memory_is_calm(void)
 static struct evacuate_seen *seen_at(unsigned long pfn)
 {
 	static DEFINE_XARRAY(chunks);
-	unsigned long unit = pfn >> pageblock_order, chunk = unit / SEEN_UNITS;
+	unsigned long unit = pfn >> EVACUATE_UNIT_ORDER, chunk = unit / SEEN_UNITS;
 	struct evacuate_seen *seen = xa_load(&chunks, chunk);
 
 	if (!seen) {
@@ -373,7 +374,7 @@ static unsigned int lru_page_look(struct page *page, enum fpr_left *left)
 	unsigned int order = compound_order((struct page *)folio);
 
 	/* A huge page is whole as it is. */
-	if (order >= pageblock_order) {
+	if (order >= EVACUATE_UNIT_ORDER) {
 		*left = FPR_LEFT_UNMOVABLE;
 		return 0;
 	}
@@ -393,7 +394,7 @@ static bool unit_is_free(unsigned long start)
 {
 	unsigned int order;
 
-	for (order = pageblock_order; order <= MAX_PAGE_ORDER; order++) {
+	for (order = EVACUATE_UNIT_ORDER; order <= MAX_PAGE_ORDER; order++) {
 		struct page *head = pfn_to_page(ALIGN_DOWN(start, 1UL << order));
 
 		if (PageBuddy(head) && buddy_order_unsafe(head) >= order)
@@ -421,15 +422,16 @@ static enum fpr_left unit_look(unsigned long start, u16 *nr_free, unsigned long 
 	unsigned int i = 0;
 
 	*nr_free = 0;
-	while (i < pageblock_nr_pages) {
+	while (i < EVACUATE_UNIT_PAGES) {
 		struct page *page = pfn_to_page(start + i);
 		enum fpr_left why = FPR_LEFT_NOTHING;
 		unsigned int nr = 1;
 
 		(*looked)++;
 		if (PageBuddy(page)) {
-			nr = 1 << min_t(unsigned int, buddy_order_unsafe(page), pageblock_order);
-			*nr_free += min_t(unsigned int, nr, pageblock_nr_pages - i);
+			nr = 1 << min_t(unsigned int, buddy_order_unsafe(page),
+					EVACUATE_UNIT_ORDER);
+			*nr_free += min_t(unsigned int, nr, EVACUATE_UNIT_PAGES - i);
 		} else if (PageLRU(page)) {
 			/* Pages are costly to judge, and one that stays is enough. */
 			if (left)
@@ -458,12 +460,26 @@ static bool type_is_ordinary(struct page *page)
 	return get_pageblock_migratetype(page) < MIGRATE_PCPTYPES;
 }
 
-/* Page frame 0 is in no zone, and the kernel does not tell its pageblock's type. */
-static bool within_zone(struct page *first, unsigned long pfn)
+/*
+ * Is the pageblock of a unit in one zone?  Page frame 0 is in none, and the kernel does
+ * not tell the type of its pageblock.
+ */
+static bool within_zone(struct page *page, unsigned long pfn)
 {
-	struct zone *zone = page_zone(first);
+	unsigned long first = pageblock_start_pfn(pfn), last = pageblock_end_pfn(pfn) - 1;
+	struct zone *zone = page_zone(page);
 
-	return zone_spans_pfn(zone, pfn) && page_zone(first + pageblock_nr_pages - 1) == zone;
+	return zone_spans_pfn(zone, first) && zone_spans_pfn(zone, last) &&
+	       page_zone(pfn_to_page(first)) == zone && page_zone(pfn_to_page(last)) == zone;
+}
+
+/*
+ * Can a zone spare what emptying one unit takes off its free lists for a moment: the
+ * pages that are moved to, and what is free in the pageblock?
+ */
+static bool zone_can_spare_unit(struct zone *zone)
+{
+	return fpr_zone_spare(zone) >= pageblock_nr_pages + EVACUATE_UNIT_PAGES;
 }
 
 /*
@@ -483,7 +499,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 	ev->offlines = nr_offlines;
 	for (ev->nr = 0; ev->nr < EVACUATE_WINDOW; ev->nr++) {
 		struct evacuate_unit *unit = &ev->units[ev->nr];
-		unsigned long pfn = start + ev->nr * pageblock_nr_pages;
+		unsigned long pfn = start + ev->nr * EVACUATE_UNIT_PAGES;
 		struct evacuate_seen *seen;
 		enum fpr_left left;
 		struct page *page;
@@ -504,7 +520,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 			continue;
 
 		left = unit_look(pfn, &unit->free, &ev->looked);
-		if (!unit->free || unit->free >= pageblock_nr_pages)
+		if (!unit->free || unit->free >= EVACUATE_UNIT_PAGES)
 			continue;
 		if (left && get_pageblock_migratetype(page) != MIGRATE_MOVABLE) {
 			unit->free -= min_t(u16, unit->free, EVACUATE_KERNEL_KEEPS);
@@ -517,7 +533,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 		seen = seen_at(pfn);
 		quiet = seen && fpr_evacuate_look(seen, unit->free, jiffies);
 		unit->source = !left && (quiet || hurry);
-		if (left && unit->free >= pageblock_nr_pages / 8) {
+		if (left && unit->free >= EVACUATE_UNIT_PAGES / 8) {
 			ev->blocked += unit->free;
 			fpr_stat_add(FPR_STAT_EVACUATE_LEFT + left, 1);
 		}
@@ -599,7 +615,7 @@ static void pool_put_all(struct zone *zone, struct target_pool *pool)
 /* Take free pages of the target at hand, up to @need in the pool. */
 static void target_take(struct evacuation *ev, unsigned int need)
 {
-	unsigned long pfn = ev->target_pfn, end = ALIGN(pfn + 1, pageblock_nr_pages);
+	unsigned long pfn = ev->target_pfn, end = ALIGN(pfn + 1, EVACUATE_UNIT_PAGES);
 	struct zone *zone = ev->zone;
 	unsigned int held = 0;
 
@@ -613,12 +629,12 @@ static void target_take(struct evacuation *ev, unsigned int need)
 			continue;
 		}
 		order = buddy_order(page);
-		if (order < pageblock_order && 1U << order > ev->target_room) {
+		if (order < EVACUATE_UNIT_ORDER && 1U << order > ev->target_room) {
 			pfn += 1UL << order;
 			continue;
 		}
-		if (order >= pageblock_order || !type_is_ordinary(page) ||
-		    fpr_zone_spare(zone) < 2 * pageblock_nr_pages) {
+		if (order >= EVACUATE_UNIT_ORDER || !type_is_ordinary(page) ||
+		    !zone_can_spare_unit(zone)) {
 			/* It has changed, or the zone can spare no more. */
 			pfn = end;
 			break;
@@ -646,7 +662,7 @@ static bool pool_fill(struct evacuation *ev, unsigned int need)
 			if (ev->next_target == ev->plan.nr_targets)
 				return false;
 			unit = ev->plan.target[ev->next_target++];
-			ev->target_pfn = ev->start + pageblock_nr_pages * unit;
+			ev->target_pfn = ev->start + EVACUATE_UNIT_PAGES * unit;
 			ev->target_room = ev->units[unit].free;
 		}
 		target_take(ev, need);
@@ -717,23 +733,17 @@ static void target_free(struct folio *dst, unsigned long private)
 
 /* Moving */
 
-static bool unit_whole(unsigned long pfn)
-{
-	struct page *page = pfn_to_page(pfn);
-
-	return PageBuddy(page) && buddy_order_unsafe(page) >= pageblock_order;
-}
-
 /* How many pages of a unit are somebody's; of a folio one. */
 static unsigned int nr_in_use(unsigned long start)
 {
 	unsigned int i = 0, nr = 0;
 
-	while (i < pageblock_nr_pages) {
+	while (i < EVACUATE_UNIT_PAGES) {
 		struct page *page = pfn_to_page(start + i);
 
 		if (PageBuddy(page)) {
-			i += 1U << min_t(unsigned int, buddy_order_unsafe(page), pageblock_order);
+			i += 1U << min_t(unsigned int, buddy_order_unsafe(page),
+					 EVACUATE_UNIT_ORDER);
 			continue;
 		}
 		nr += page_in_use(page);
@@ -746,7 +756,7 @@ static unsigned int nr_in_use(unsigned long start)
 static enum fpr_left unit_collect(struct evacuation *ev, unsigned long start,
 				  struct compact_control *cc)
 {
-	unsigned long pfn = start, end = start + pageblock_nr_pages;
+	unsigned long pfn = start, end = start + EVACUATE_UNIT_PAGES;
 	unsigned int need[NR_PAGE_ORDERS] = {}, nr_folios = 0;
 	struct folio *folio, *next;
 
@@ -791,13 +801,19 @@ static enum fpr_left folios_left(struct list_head *folios)
 	return left ?: FPR_LEFT_RACED;
 }
 
+/* What is isolated for a unit, by its first page. */
+static struct page *unit_pageblock(unsigned long pfn)
+{
+	return pfn_to_page(pageblock_start_pfn(pfn));
+}
+
 /*
  * Get ready to empty a unit of the plan: look again, take room for all that is in
  * it, and isolate it.  *go_on is false if no other unit is worth a try.
  */
 static enum fpr_left unit_prepare(struct evacuation *ev, unsigned int unit, bool *go_on)
 {
-	unsigned long pfn = ev->start + unit * pageblock_nr_pages, looked = 0;
+	unsigned long pfn = ev->start + unit * EVACUATE_UNIT_PAGES, looked = 0;
 	enum fpr_left left;
 	u16 nr_free;
 
@@ -806,11 +822,11 @@ static enum fpr_left unit_prepare(struct evacuation *ev, unsigned int unit, bool
 	left = *go_on ? unit_look(pfn, &nr_free, &looked) : FPR_LEFT_RACED;
 	if (!left && nr_free != ev->units[unit].free)
 		left = FPR_LEFT_RACED;
-	if (!left && !pool_fill(ev, pageblock_nr_pages - nr_free)) {
+	if (!left && !pool_fill(ev, EVACUATE_UNIT_PAGES - nr_free)) {
 		left = FPR_LEFT_NO_TARGET;
 		*go_on = false;
 	}
-	if (!left && !__page_reporting_close(pfn_to_page(pfn), &ev->closed_type))
+	if (!left && !__page_reporting_close(unit_pageblock(pfn), &ev->closed_type))
 		left = FPR_LEFT_RACED;
 	mutex_unlock(&offline_lock);
 	return left;
@@ -850,11 +866,11 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
 		putback_movable_pages(&cc.migratepages);
 
 	/* What was freed before the unit was isolated may lie on a per-CPU list. */
-	if (!*left && !unit_whole(pfn))
+	if (!*left && !unit_is_free(pfn))
 		drain_all_pages(ev->zone);
-	if (!*left && !unit_whole(pfn))
+	if (!*left && !unit_is_free(pfn))
 		*left = FPR_LEFT_RACED;
-	__page_reporting_open(pfn_to_page(pfn), ev->closed_type);
+	__page_reporting_open(unit_pageblock(pfn), ev->closed_type);
 	return moved;
 }
 
@@ -864,13 +880,13 @@ static unsigned int unit_empty(struct evacuation *ev, unsigned long pfn,
  */
 static unsigned int source_try(struct evacuation *ev, unsigned int unit, bool *go_on)
 {
-	unsigned long pfn = ev->start + unit * pageblock_nr_pages;
+	unsigned long pfn = ev->start + unit * EVACUATE_UNIT_PAGES;
 	struct evacuate_seen *seen;
 	unsigned int moved = 0;
 	enum fpr_left left;
 	bool begun = false;
 
-	*go_on = fpr_zone_spare(ev->zone) >= 2 * pageblock_nr_pages;
+	*go_on = zone_can_spare_unit(ev->zone);
 	if (!*go_on)
 		return 0;
 	left = unit_prepare(ev, unit, go_on);
@@ -929,13 +945,13 @@ static bool window_next(struct evacuation *ev, bool hurry)
 	window_look(ev, cursor, hurry);
 	if (!ev->nr)
 		return false;
-	cursor += ev->nr * pageblock_nr_pages;
+	cursor += ev->nr * EVACUATE_UNIT_PAGES;
 	round_stranded += ev->stranded;
 	round_blocked += ev->blocked;
 	if (!ev->zone)
 		return true;
 
-	fpr_evacuate_plan_make(&ev->plan, ev->units, ev->nr, pageblock_nr_pages);
+	fpr_evacuate_plan_make(&ev->plan, ev->units, ev->nr, EVACUATE_UNIT_PAGES);
 	ev->next_target = 0;
 	ev->target_pfn = 0;
 	ev->made = jiffies;
@@ -962,7 +978,7 @@ static void round_end(struct evacuation *ev, bool hurry)
 			      (unsigned long)EVACUATE_RETRY_MAX);
 		retry_at = jiffies + retry;
 	}
-	if (round_blocked < EVACUATE_WORTH * pageblock_nr_pages)
+	if (round_blocked < EVACUATE_WORTH * EVACUATE_UNIT_PAGES)
 		retry = 0;
 	round_start(ev);
 	if (hurry) {
@@ -1014,7 +1030,7 @@ static unsigned long evacuate_a_little(struct evacuation *ev, bool hurry,
 			/* Look once more: one plan does not find everything. */
 			rounds_left = ROUNDS;
 			/* A pass may have passed it over while it was isolated. */
-			fpr_worker_note(whole * pageblock_nr_pages);
+			fpr_worker_note(whole * EVACUATE_UNIT_PAGES);
 		}
 		return 0;
 	}

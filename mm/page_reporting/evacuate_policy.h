@@ -2,17 +2,24 @@
 /*
  * Which units to empty, when, and at what pace.
  *
- * Pure: no locks, no pages.  A unit is a pageblock: what a host that backs its
- * guests with huge pages can really take back.  Times are jiffies unless said.
+ * Pure: no locks, no pages.  A unit is what a host that backs its guests with huge
+ * pages can really take back.  Times are jiffies unless said.
  */
 #ifndef _MM_PAGE_REPORTING_EVACUATE_POLICY_H
 #define _MM_PAGE_REPORTING_EVACUATE_POLICY_H
 
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
+/*
+ * Order of a unit: 2 MiB are a huge page of most hosts, whatever the guest's own page
+ * size is.  A pageblock is as large with 4 KiB pages, and 512 MiB with 64 KiB pages.
+ */
+#define EVACUATE_UNIT_ORDER	min_t(unsigned int, pageblock_order, get_order(SZ_2M))
+#define EVACUATE_UNIT_PAGES	BIT(EVACUATE_UNIT_ORDER)
 /* The most units that are looked at, and planned for, together: 4 GiB of 2 MiB each. */
 #define EVACUATE_WINDOW		2048
 /* The most page frames to look at in a second; a flush does not ask. */
@@ -28,7 +35,7 @@
 /* Fewer units than this are not worth disturbing anybody. */
 #define EVACUATE_WORTH		4
 /* Free pages that are left in a unit of the kernel's own for its next allocations. */
-#define EVACUATE_KERNEL_KEEPS	(pageblock_nr_pages / 8)
+#define EVACUATE_KERNEL_KEEPS	(EVACUATE_UNIT_PAGES / 8)
 /* When this many pages have moved, the work rests. */
 #define EVACUATE_BUDGET		(SZ_8M >> PAGE_SHIFT)
 /* The same for a flush, which is in a hurry. */

@@ -255,6 +255,29 @@ static void put_block(unsigned long pfn, unsigned int order)
 	}
 }
 
+/*
+ * Give back halves of a block that has just been isolated until what is left, with a
+ * page frame in it, is no more than @max.  Under the same hold of the zone's lock, so
+ * nobody sees that they were missing.
+ */
+static struct page *shrink_block(struct page *page, unsigned int *order,
+				 unsigned int min_order, unsigned long pfn, unsigned long max)
+{
+	while (*order > min_order && 1UL << *order > max) {
+		unsigned long half;
+
+		(*order)--;
+		half = page_to_pfn(page) + (1UL << *order);
+		if (pfn < half) {
+			put_block(half, *order);
+		} else {
+			put_block(page_to_pfn(page), *order);
+			page = pfn_to_page(half);
+		}
+	}
+	return page;
+}
+
 /* Give a range of isolated pages back, in the largest blocks that it consists of. */
 static void put_range(struct zone *zone, unsigned long pfn, unsigned long end)
 {
@@ -278,6 +301,14 @@ static bool is_due(const struct pass *pass, u32 granule)
 	       fpr_policy_due(granule, jiffies, pass->delay, pass->slack);
 }
 
+/* The most pages that one block may bring into a batch. */
+static unsigned long elem_pages_max(const struct pass *pass, const struct granule_map *map)
+{
+	unsigned long max = pass->prdev->max_elem_bytes >> PAGE_SHIFT;
+
+	return max ? max(max, 1UL << map->order) : ULONG_MAX;
+}
+
 /*
  * Of an isolated range that is due as a whole, take what the batch has room for,
  * and return the page frame after it.
@@ -289,7 +320,7 @@ static unsigned long batch_take_range(struct batch *batch, struct pass *pass,
 	struct granule_range range;
 
 	while (pfn < end) {
-		unsigned long room = min(end - pfn, *budget);
+		unsigned long room = min3(end - pfn, *budget, elem_pages_max(pass, map));
 		unsigned int order;
 
 		if (room < 1UL << map->order)
@@ -404,9 +435,9 @@ static void batch_take(struct batch *batch, struct pass *pass,
 
 	order = buddy_order(page);
 	budget = is_migrate_cma(get_pageblock_migratetype(page)) ? &bz->cma_budget : &bz->budget;
-	/* The whole block is off the free lists for a moment, whatever is taken of it. */
+	/* What has just been given back may not be spare any more. */
 	spare = budget == &bz->budget ? fpr_zone_spare(zone) : ULONG_MAX;
-	if (*budget < 1UL << map->order || spare < 1UL << order) {
+	if (min(*budget, spare) < 1UL << map->order) {
 		if (batch->nr_pages)
 			batch->full = true;
 		else
@@ -414,6 +445,11 @@ static void batch_take(struct batch *batch, struct pass *pass,
 		goto unlock;
 	}
 	__page_reporting_isolate(page, order);
+	/*
+	 * What is isolated is missing to the guest for a moment, whatever is taken of it: the
+	 * largest block is 512 MiB with 64 KiB pages.
+	 */
+	page = shrink_block(page, &order, map->order, pfn, min(*budget, spare));
 	spin_unlock_irq(&zone->lock);
 
 	fpr_map_range(map, page_to_pfn(page), order, &block);

@@ -78,10 +78,11 @@ static void fill(struct block *block)
 static uint64_t page_frame(const void *address)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
+	off_t at = (uintptr_t)address / sysconf(_SC_PAGESIZE) * sizeof(uint64_t);
 	uint64_t entry = 0;
 
 	if (fd >= 0) {
-		if (pread(fd, &entry, sizeof(entry), (uintptr_t)address / PAGE * sizeof(entry)) < 0)
+		if (pread(fd, &entry, sizeof(entry), at) < 0)
 			entry = 0;
 		close(fd);
 	}

@@ -22,6 +22,7 @@ import time
 import weakref
 
 import accel as accelerators
+import arch
 import debianroot
 import dmesg
 import guestroot
@@ -37,11 +38,6 @@ from sampler import Sampler
 MIB = 1 << 20
 GIB = 1 << 30
 POLL = 0.05  # seconds
-# Not QEMU's default machine, whose ACPI interrupt tables a debug kernel interprets for
-# 30 s and then gives up.
-MACHINE = "q35"
-LOW_MEMORY = 0x80000000  # it puts RAM beyond this at 4 GiB ...
-LOW_MEMORY_FULL = 0xB0000000  # ... once there is this much of it
 DEFAULT_BALLOON = "free-page-reporting=on"
 BOOT, BOOT_DEBIAN = 120, 300  # seconds that a boot may take on a busy host
 DEBUG_PATIENCE = 5  # a debug kernel under TCG is that much slower, and more
@@ -86,11 +82,12 @@ class Guest:
     def __init__(self, kernel="overlay", *, name="guest", memory=2048, smp=2, numa=None,
                  balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, root=None, drives=(),
                  backend=None, accel=None, icount=None, tb_size=None, trace=(),
-                 restartable=False, incoming=None, within=None, machine=MACHINE, extra=()):
+                 restartable=False, incoming=None, within=None, machine=None, extra=()):
         if root not in (None, "debian"):
             raise ValueError(f"no root named {root}")
         self.image = paths.kernel_image(kernel)
         self.kernel, self.series = paths.split_kernel(kernel)
+        self.arch = arch.of_variant(self.kernel)
         self.name = name
         self.memory = memory * MIB
         self.patience = DEBUG_PATIENCE if self.kernel == "debug" else 1  # multiplies time limits
@@ -113,7 +110,7 @@ class Guest:
         self._restartable = restartable
         self._incoming = incoming
         self._within = within
-        self._machine_type = machine
+        self._machine_type = machine or self.arch.machine
         self._extra = list(extra)
         self._dimms = 0
         self._bases = {}  # RAM block: host address
@@ -131,12 +128,13 @@ class Guest:
         """Boots and waits for the command agent; a guest that comes from elsewhere only begins."""
         timeout = timeout or (BOOT_DEBIAN if self._root else BOOT)
         if not os.path.exists(self.image):
-            known = self.kernel in paths.VARIANTS
+            known = paths.is_kernel(self.kernel)
             raise HostError(f"no kernel {os.path.relpath(self.image)}" + (
                 f": run make kernel KERNEL={self.kernel}-{self.series}" if known else ""))
-        if not shutil.which(accelerators.QEMU):
-            raise HostError(f"no {accelerators.QEMU}: run tools/vm/setup run")
-        guestroot.build()
+        if not shutil.which(self.arch.qemu):
+            raise HostError(f"no {self.arch.qemu}: run tools/vm/setup run"
+                            + (" arch" if self.arch.foreign else ""))
+        guestroot.build(self.arch)
         if self._root == "debian":
             debianroot.build()
         shutil.rmtree(self.log_dir, ignore_errors=True)
@@ -192,7 +190,7 @@ class Guest:
         return self._process.pid
 
     def _launch(self):
-        self._accel = self._accel or ("tcg" if self._icount
+        self._accel = self._accel or ("tcg" if self._icount or self.arch.foreign
                                       else accelerators.choose(self.image))
         self._sockets = tempfile.mkdtemp(prefix="guest-")  # a socket's path must be short
         self.cgroup = MemoryCgroup(re.sub(r"\W+", "-", self.name), self._within)
@@ -245,18 +243,19 @@ class Guest:
         memory = f"{self.memory // MIB}M"
         if self._max_memory:
             memory += f",slots=16,maxmem={self._max_memory}M"
-        # A busy host may owe an emulated guest more than the ten ticks it waits for.
-        append = (f"console=ttyS0 no_timer_check panic={0 if self._restartable else -1} "
+        append = (f"console={self.arch.console} {self.arch.cmdline} "
+                  f"panic={0 if self._restartable else -1} "
+                  f"{f'agent={self.arch.agent} ' if self.arch.agent else ''}"
                   f"{'root=/dev/vda ' if self._root else ''}{self._cmdline}")
-        command = [accelerators.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
+        command = [self.arch.qemu, "-nodefaults", "-no-user-config", "-display", "none",
                    "-msg", "timestamp=on", "-name", self.name,
                    "-m", memory, "-smp", f"{self.smp},sockets={len(self.numa or [1])}",
                    *self._machine(), *self._acceleration(),
-                   "-kernel", self.image, "-initrd", guestroot.for_kernel(self.image),
+                   "-kernel", self.image, "-initrd", guestroot.for_kernel(self.image, self.arch),
                    "-append", append.strip(),
                    "-chardev", f"file,id=console,path={self.console_log}",
                    "-serial", "chardev:console", *self._socket("agent"),
-                   *self._second_serial(), *self._socket("qmp"),
+                   *self._agent_line(), *self._socket("qmp"),
                    "-mon", "chardev=qmp,mode=control",
                    "-D", self._trace_log, "-trace", "ram_block_discard_range"]
         for event in self._trace:
@@ -284,8 +283,12 @@ class Guest:
     def _microvm(self):
         return self._machine_type.startswith("microvm")
 
-    def _second_serial(self):
-        """The agent's; a microvm has one port of its own."""
+    def _agent_line(self):
+        """A second serial one; a microvm has one port of its own, other machines have none."""
+        if self.arch.agent:
+            # With a single port it is there before the first process.
+            return ["-device", "virtio-serial-pci,max_ports=1",
+                    "-device", "virtconsole,chardev=agent"]
         if self._microvm:
             return ["-device", "isa-serial,chardev=agent,iobase=0x2f8,irq=3,index=1"]
         return ["-serial", "chardev:agent"]
@@ -312,10 +315,11 @@ class Guest:
     def _acceleration(self):
         if self._accel == "kvm":
             return ["-accel", "kvm", "-cpu", "host"]
+        cpu = ["-cpu", self.arch.cpu] if self.arch.cpu else []
         options = f"tcg,thread={'single' if self._icount else 'multi'}"
         if self._tb_size:
             options += f",tb-size={self._tb_size}"
-        return ["-accel", options] + (["-icount", self._icount] if self._icount else [])
+        return [*cpu, "-accel", options] + (["-icount", self._icount] if self._icount else [])
 
     # --- commands in the guest ----------------------------------------------
 
@@ -446,7 +450,7 @@ class Guest:
         if self.numa:
             sizes = [(f"ram{node}", size * MIB) for node, size in enumerate(self.numa)]
         else:
-            sizes = [("ram0" if self._backend else "pc.ram", self.memory)]
+            sizes = [("ram0" if self._backend else self.arch.ram, self.memory)]
         blocks, offset = [], 0
         for name, size in sizes:
             blocks.append((name, self._physical(offset)))
@@ -458,9 +462,7 @@ class Guest:
         return blocks
 
     def _physical(self, offset):
-        if self.memory >= LOW_MEMORY_FULL and offset >= LOW_MEMORY:
-            return offset - LOW_MEMORY + (4 << 30)
-        return offset
+        return self.arch.physical(offset, self.memory)
 
     def _base(self, block):
         """The host address at which QEMU maps a RAM block."""
@@ -480,7 +482,7 @@ class Guest:
                 break
         else:
             raise GuestError(f"unknown RAM block {discard.block}")
-        if name == "pc.ram" or (name == "ram0" and not self.numa):
+        if name == self.arch.ram or (name == "ram0" and not self.numa):
             return self._physical(discard.offset)
         return address + discard.offset
 

@@ -3,6 +3,8 @@
 import os
 import re
 
+import arch
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = os.path.join(TOP, "tools", "vm")
 BUILD = os.path.join(TOP, "build")
@@ -10,6 +12,8 @@ DEFAULT_SERIES = "6.12"
 # What a kernel's name means that names no series.
 SERIES = os.environ.get("SERIES") or DEFAULT_SERIES
 VARIANTS = ("overlay", "upstream", "debug")
+# For other machines: only the tests that name them build these.
+FOREIGN = tuple(f"overlay-{name}" for name in arch.ARCHS if name != arch.HOST)
 
 GUEST = os.path.join(BUILD, "guest")  # initramfs and what it is made of
 GUEST_PROGRAMS = os.path.join(TOP, "tests", "guest")
@@ -37,7 +41,7 @@ def split_kernel(kernel):
 def is_kernel(kernel):
     """Whether this names a kernel that is built here."""
     variant, series = split_kernel(kernel)
-    return variant in VARIANTS and series in series_served()
+    return variant in (*VARIANTS, *FOREIGN) and series in series_served()
 
 
 def kernel_dir(kernel):
@@ -46,9 +50,9 @@ def kernel_dir(kernel):
 
 
 def kernel_image(kernel):
-    """The bzImage of a kernel by its name, or any other bzImage by its path."""
+    """The image of a kernel by its name, or any other bzImage by its path."""
     if is_kernel(kernel):
-        return os.path.join(kernel_dir(kernel), "bzImage")
+        return os.path.join(kernel_dir(kernel), arch.of_variant(split_kernel(kernel)[0]).image)
     return kernel
 
 

@@ -72,6 +72,10 @@
 #define VB_UNIT_ORDER	min_t(unsigned int, pageblock_order, get_order(SZ_2M))
 #define VB_UNIT_PAGES	BIT(VB_UNIT_ORDER)
 
+/* A block of hinting: as large as there are, but no 512 MiB, as with 64 KiB pages. */
+#define VB_HINT_ORDER	min_t(unsigned int, MAX_PAGE_ORDER, get_order(SZ_4M))
+#define VB_HINT_PAGES	BIT(VB_HINT_ORDER)
+
 /* Some inflate requests overlap allocation with the wait for answers. */
 #define VB_INFLATE_REQUESTS	4U
 /* Of them left to migration. */

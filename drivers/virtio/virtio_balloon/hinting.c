@@ -22,9 +22,6 @@
 
 #include "balloon.h"
 
-#define HINT_ORDER		MAX_PAGE_ORDER
-#define HINT_PAGES		((unsigned long)MAX_ORDER_NR_PAGES)
-
 /*
  * Only what is free: no reclaim, no reserves, no complaint.  Not movable, for blocks
  * do not move: CMA areas and memory that may go offline are not theirs.
@@ -82,9 +79,9 @@ unsigned long vb_hints_release(struct virtio_balloon *vb, unsigned long nr_pages
 		spin_unlock(&hints->lock);
 		if (!hint)
 			break;
-		__free_pages(hint->page, HINT_ORDER);
+		__free_pages(hint->page, VB_HINT_ORDER);
 		kfree(hint);
-		released += HINT_PAGES;
+		released += VB_HINT_PAGES;
 	}
 	return released;
 }
@@ -102,7 +99,7 @@ static void hint_release_all(struct virtio_balloon *vb)
 	list_for_each_entry(hint, &hints->on_ring, node) {
 		if (!hint->page)
 			continue;
-		__free_pages(hint->page, HINT_ORDER);
+		__free_pages(hint->page, VB_HINT_ORDER);
 		hint->page = NULL;
 		spin_lock(&hints->lock);
 		hints->nr_blocks--;
@@ -163,18 +160,18 @@ static int hint_feed_one(struct vb_hints *hints)
 
 	if (hints->vq->num_free <= HINT_RING_RESERVE)
 		return -ENOSPC;
-	if (vb_free_above_high() < hint_keep_pages() + (long)HINT_PAGES)
+	if (vb_free_above_high() < hint_keep_pages() + (long)VB_HINT_PAGES)
 		return -ENOMEM;
 
 	hint = kmalloc(sizeof(*hint), GFP_NOWAIT | __GFP_NOWARN);
 	if (!hint)
 		return -ENOMEM;
-	hint->page = alloc_pages(HINT_GFP, HINT_ORDER);
+	hint->page = alloc_pages(HINT_GFP, VB_HINT_ORDER);
 	if (!hint->page)
 		goto no_page;
 
 	sg_init_table(&sg, 1);
-	sg_set_page(&sg, hint->page, PAGE_SIZE << HINT_ORDER, 0);
+	sg_set_page(&sg, hint->page, PAGE_SIZE << VB_HINT_ORDER, 0);
 	err = virtqueue_add_inbuf(hints->vq, &sg, 1, hint, GFP_ATOMIC);
 	if (err)
 		goto not_sent;
@@ -186,7 +183,7 @@ static int hint_feed_one(struct vb_hints *hints)
 	return 0;
 
 not_sent:
-	__free_pages(hint->page, HINT_ORDER);
+	__free_pages(hint->page, VB_HINT_ORDER);
 no_page:
 	kfree(hint);
 	return err;
@@ -252,7 +249,7 @@ static unsigned long hint_follow(struct virtio_balloon *vb, u32 id)
 			return hint_ring_pause(hints);
 		hints->stop_pending = false;
 		trace_virtio_balloon_hint(vb->vdev, VIRTIO_BALLOON_CMD_ID_STOP,
-					  hints->nr_blocks * HINT_PAGES);
+					  hints->nr_blocks * VB_HINT_PAGES);
 	}
 
 	if (id == VIRTIO_BALLOON_CMD_ID_STOP || id == VIRTIO_BALLOON_CMD_ID_DONE ||
@@ -262,7 +259,7 @@ static unsigned long hint_follow(struct virtio_balloon *vb, u32 id)
 	/* A new id, to be sent exactly once. */
 	if (hints->start_out || hint_send_id(vb, &hints->start_id, id, &hints->start_out))
 		return hint_ring_pause(hints);
-	trace_virtio_balloon_hint(vb->vdev, id, hints->nr_blocks * HINT_PAGES);
+	trace_virtio_balloon_hint(vb->vdev, id, hints->nr_blocks * VB_HINT_PAGES);
 	hints->current_id = id;
 	hints->feeding = true;
 	hints->dry_at = jiffies;

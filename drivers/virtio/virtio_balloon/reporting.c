@@ -155,14 +155,11 @@ void vb_reporting_init(struct virtio_balloon *vb)
 	spin_lock_init(&vb->reporting.lock);
 	vb->reporting.dev.report = vb_report;
 	vb->reporting.dev.max_elem_bytes = VB_REPORT_ELEM_MAX;
-	vb->reporting.dev.order = PAGE_REPORTING_ORDER_UNSPECIFIED;
-
 	/*
-	 * With 64 KiB pages a pageblock is 512 MiB, which is hardly ever free as
-	 * a whole.  2 MiB is what a host with 4 KiB pages backs guests with.
+	 * With larger pages than 4 KiB a pageblock is more than that: 512 MiB with
+	 * 64 KiB, and hardly ever free as a whole.
 	 */
-	if (IS_ENABLED(CONFIG_ARM64) && PAGE_SIZE == SZ_64K)
-		vb->reporting.dev.order = get_order(SZ_2M);
+	vb->reporting.dev.order = VB_UNIT_ORDER;
 }
 
 /**

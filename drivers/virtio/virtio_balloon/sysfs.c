@@ -48,7 +48,7 @@ static DEVICE_ATTR_RO(oom_bytes);
 
 static ssize_t hinted_bytes_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return emit_pages(buf, (u64)READ_ONCE(to_balloon(dev)->hints.nr_blocks) << MAX_PAGE_ORDER);
+	return emit_pages(buf, (u64)READ_ONCE(to_balloon(dev)->hints.nr_blocks) << VB_HINT_ORDER);
 }
 static DEVICE_ATTR_RO(hinted_bytes);
 
