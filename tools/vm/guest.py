@@ -26,6 +26,7 @@ import debianroot
 import dmesg
 import guestroot
 import paths
+import qemu as qemus
 from channel import Channel
 from discards import DiscardLog
 from errors import (BootError, CommandError, GuestDied, GuestError, HostError,  # noqa: F401
@@ -78,6 +79,7 @@ class Guest:
     tb_size      MiB of TCG's translation cache
     trace        further QEMU trace events for trace.log
     restartable  stay when the guest restarts or panics; else QEMU ends then
+    qemu         a number from build/qemu or a program, if not that of the environment
     incoming     URI that the guest is to come from, see arrive()
     within       a SharedCgroup that it is charged to, beside others
     extra        further QEMU arguments
@@ -86,7 +88,8 @@ class Guest:
     def __init__(self, kernel="overlay", *, name="guest", memory=2048, smp=2, numa=None,
                  balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, root=None, drives=(),
                  backend=None, accel=None, icount=None, tb_size=None, trace=(),
-                 restartable=False, incoming=None, within=None, machine=MACHINE, extra=()):
+                 restartable=False, qemu=None, incoming=None, within=None, machine=MACHINE,
+                 extra=()):
         if root not in (None, "debian"):
             raise ValueError(f"no root named {root}")
         self.image = paths.kernel_image(kernel)
@@ -111,6 +114,7 @@ class Guest:
         self._tb_size = tb_size
         self._trace = trace
         self._restartable = restartable
+        self._qemu = qemu
         self._incoming = incoming
         self._within = within
         self._machine_type = machine
@@ -134,8 +138,7 @@ class Guest:
             known = self.kernel in paths.VARIANTS
             raise HostError(f"no kernel {os.path.relpath(self.image)}" + (
                 f": run make kernel KERNEL={self.kernel}-{self.series}" if known else ""))
-        if not shutil.which(accelerators.QEMU):
-            raise HostError(f"no {accelerators.QEMU}: run tools/vm/setup run")
+        qemus.program(self._qemu)  # or say that there is none
         guestroot.build()
         if self._root == "debian":
             debianroot.build()
@@ -248,7 +251,7 @@ class Guest:
         # A busy host may owe an emulated guest more than the ten ticks it waits for.
         append = (f"console=ttyS0 no_timer_check panic={0 if self._restartable else -1} "
                   f"{'root=/dev/vda ' if self._root else ''}{self._cmdline}")
-        command = [accelerators.QEMU, "-nodefaults", "-no-user-config", "-display", "none",
+        command = [qemus.program(self._qemu), "-nodefaults", "-no-user-config", "-display", "none",
                    "-msg", "timestamp=on", "-name", self.name,
                    "-m", memory, "-smp", f"{self.smp},sockets={len(self.numa or [1])}",
                    *self._machine(), *self._acceleration(),
