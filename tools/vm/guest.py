@@ -23,12 +23,12 @@ import weakref
 
 import accel as accelerators
 import debianroot
+import discards as discarding
 import dmesg
 import guestroot
 import paths
 import qemu as qemus
 from channel import Channel
-from discards import DiscardLog
 from errors import (BootError, CommandError, GuestDied, GuestError, HostError,  # noqa: F401
                     QmpError, WaitTimeout)
 from memcg import MemoryCgroup, joining
@@ -210,6 +210,10 @@ class Guest:
         self._sampler = Sampler(lambda: (self.charge(), self.rss(), self.minor_faults()))
         self.channel = self._connected("agent", Channel)
         self.qmp = self._connected("qmp", Qmp)
+        # None would read as a guest that reports nothing.
+        if not self.qmp.command("trace-event-get-state", name=discarding.EVENTS):
+            raise HostError(f"{qemus.program(self._qemu)} has no trace event "
+                            f"{discarding.EVENTS}: its discards cannot be seen")
         self._sampler.start()
 
     def _connected(self, name, connect):
@@ -260,8 +264,8 @@ class Guest:
                    "-chardev", f"file,id=console,path={self.console_log}",
                    "-serial", "chardev:console", *self._socket("agent"),
                    *self._second_serial(), *self._socket("qmp"),
-                   "-mon", "chardev=qmp,mode=control",
-                   "-D", self._trace_log, "-trace", "ram_block_discard_range"]
+                   "-qmp", "chardev:qmp",
+                   "-D", self._trace_log, "-trace", discarding.EVENTS]
         for event in self._trace:
             command += ["-trace", event]
         if not self._restartable:
@@ -441,7 +445,7 @@ class Guest:
     def discards(self, start=0):
         """Discards (time, block, offset, length, result) since a time."""
         if not hasattr(self, "_discards"):
-            self._discards = DiscardLog(self._trace_log, self._base)
+            self._discards = discarding.DiscardLog(self._trace_log, self._base)
         return self._discards.since(start)
 
     def _blocks(self):
