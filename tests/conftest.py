@@ -9,6 +9,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tools", "vm"))
 
 import paths  # noqa: E402
+import qemu  # noqa: E402
 
 KERNELS = (*paths.VARIANTS, *(f"overlay-{series}" for series in paths.other_series()),
            *paths.FOREIGN)
@@ -19,6 +20,8 @@ def pytest_addoption(parser, pluginmanager):
         parser.addoption("--verbose", dest="verbose", type=int, default=0)
     parser.addoption("--kernels", default=",".join(KERNELS),
                      help="run guest tests only on these kernels, comma-separated")
+    parser.addoption("--qemus", default=",".join(qemu.NEWER),
+                     help="run the short set on these QEMUs, too, comma-separated")
     parser.addoption("--long", action="store_true", help="the long tests instead of the others")
     parser.addoption("--alone", choices=("no", "only", "any"), default="any",
                      help="tests that need the machine for themselves")

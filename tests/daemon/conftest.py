@@ -11,14 +11,13 @@ import pytest
 
 import memcg
 import paths
+import qemu
 from autoballoon_common import TOOL
 from guest import Guest
 
 sys.path.insert(0, os.path.join(TOOL, "tests"))
 
 from daemon import Daemon, monitor  # noqa: E402
-
-QEMU = "qemu-system-x86_64"
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +74,7 @@ def bare(place):
 
     def start(name, *options):
         process = subprocess.Popen(
-            [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-accel",
+            [qemu.program(), "-nodefaults", "-no-user-config", "-display", "none", "-accel",
              "tcg,tb-size=32", "-M", "pc", "-m", "256", "-name", name,
              *monitor(place, name), *options], stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True)

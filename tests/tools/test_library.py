@@ -39,9 +39,12 @@ def test_footprint():
     assert sampler.footprint(series(0, 10)) == 5 * MIB
 
 
-def test_discards_are_parsed_as_they_come(tmp_path):
+@pytest.mark.parametrize("event", [
+    "77@1700000000.250000:ram_block_discard_range",
+    "2023-11-14T22:13:20.250000Z ram_block_discard_shared_range"], ids=("qemu7", "qemu11"))
+def test_discards_are_parsed_as_they_come(tmp_path, event):
     log = tmp_path / "trace.log"
-    line = ("77@1700000000.250000:ram_block_discard_range pc.ram@0x7f0000200000 + 0x400000: "
+    line = (f"{event} pc.ram@0x7f0000200000 + 0x400000: "
             "madvise: 1 fallocate: 0 ret: {}\n")
     log.write_text(line.format(0) + "77@1700000001.0:virtio_notify vdev 0x1\n")
     discards = DiscardLog(str(log), {"pc.ram": 0x7F0000000000}.get)

@@ -6,7 +6,8 @@ Marks
                    others, too, unless it must fail there.
   better(long=False)  asserts what upstream cannot do: it must fail there, which is a long
                    test if so
-  series           of the short set, which runs on the overlay of each kernel series
+  series           of the short set, which runs on the overlay of each kernel series, and
+                   as a long test under newer QEMUs
   machine(**)      arguments of Guest; tests of equal machines share one guest
   fresh            a guest of its own, neither used before nor after
 
@@ -21,6 +22,7 @@ import signal
 import pytest
 
 import paths
+import qemu
 from guest import Guest
 
 STANDARD = {"memory": 1024}
@@ -44,7 +46,9 @@ def pytest_generate_tests(metafunc):
     marks = {name: pytest.mark.long for name in (mark.kwargs.get("long", ()) if mark else ())}
     if names != ("upstream",):
         marks["upstream"] = pytest.mark.long
+    qemus = ()
     if metafunc.definition.get_closest_marker("series"):
+        qemus = qemu.NEWER
         names = (*names, *(f"overlay-{series}" for series in paths.other_series()))
     better = metafunc.definition.get_closest_marker("better")
     if better:
@@ -53,8 +57,10 @@ def pytest_generate_tests(metafunc):
         fails = pytest.mark.xfail(strict=True, raises=AssertionError,
                                   reason="upstream does this too")
         marks["upstream"] = (fails, pytest.mark.long) if better.kwargs.get("long") else fails
-    metafunc.parametrize("kernel", [pytest.param(name, marks=marks.get(name, ()))
-                                    for name in names])
+    metafunc.parametrize("kernel", [
+        *(pytest.param(name, marks=marks.get(name, ())) for name in names),
+        *(pytest.param("overlay", marks=[pytest.mark.long, pytest.mark.machine(qemu=name)],
+                       id=f"overlay-qemu{name}") for name in qemus)])
 
 
 def _kernel(item):
@@ -78,10 +84,15 @@ def _neighbours(item):
     return f"{kernel} {json.dumps(_machine(item))}"
 
 
+def _allowed(item):
+    kernels, qemus = (item.config.getoption(name).split(",") for name in ("--kernels", "--qemus"))
+    return _kernel(item) is None or (_kernel(item) in kernels
+                                     and _machine(item).get("qemu") in (None, *qemus))
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist takes the groups
 def pytest_collection_modifyitems(config, items):
-    allowed = config.getoption("--kernels").split(",")
-    left_out = [item for item in items if _kernel(item) and _kernel(item) not in allowed]
+    left_out = [item for item in items if not _allowed(item)]
     config.hook.pytest_deselected(items=left_out)
     groups = {}  # the first of each comes when it comes, its neighbours right after it
     for item in items:

@@ -10,9 +10,9 @@ import textwrap
 
 import pytest
 
-import accel
 import guestroot
 import paths
+import qemu
 from guest import MIB, Guest
 
 GUIDE = "Documentation/admin-guide/mm/page_reporting.rst"
@@ -89,7 +89,7 @@ def test_qemu_takes_the_command_lines(tmp_path):
     assert len(lines) >= 4
     for line in lines:
         text = " ".join(line).replace("-accel kvm -cpu host", "-accel tcg")
-        text = text.replace("4G", "64M").replace("qemu-system-x86_64", accel.QEMU)
+        text = text.replace("4G", "64M").replace("qemu-system-x86_64", qemu.program())
         # Nothing touches memory before the first instruction: no pool is needed.
         text = text.replace("hugetlb=on", "hugetlb=on,reserve=off")
         assert "kvm" not in text

@@ -55,7 +55,7 @@ static void setup_proxmox(const char *name)
 	printf("# A monitor of its own; the one in /run/qemu-server is Proxmox's. --args replaces\n"
 	       "# what is there: see qm config %s first.\n"
 	       "qm set %s --args '-chardev socket,id=autoballoon,path=" PLACE "/%s.qmp,"
-	       "server=on,wait=off -mon chardev=autoballoon,mode=control'\n"
+	       "server=on,wait=off -qmp chardev:autoballoon'\n"
 	       "# pvestatd must not size the guest too.\n"
 	       "qm set %s --shares 0\n"
 	       "# Then stop and start the guest; a reboot from inside is not enough.\n",

@@ -9,9 +9,9 @@ import subprocess
 import tempfile
 
 import paths
+import qemu
 from errors import HostError
 
-QEMU = "qemu-system-x86_64"
 PROBE_SECONDS = 10
 CACHE = os.path.join(paths.BUILD, "vm", "accel.json")
 
@@ -47,7 +47,7 @@ def _cached(machine):
 def _kvm_boots(image):
     """Whether a kernel without a root gets as far as its panic in time."""
     with tempfile.NamedTemporaryFile() as console:
-        command = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        command = [qemu.program(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                    "-accel", "kvm", "-cpu", "host", "-m", "256", "-kernel", image,
                    "-append", "console=ttyS0 panic=-1", "-serial", f"file:{console.name}"]
         try:

@@ -1,14 +1,21 @@
 """Reads QEMU's own trace of what it discarded: the ground truth of every report."""
 
 import collections
+import datetime
 import re
 
-# -msg timestamp=on puts pid@seconds in front of an event.
-_EVENT = re.compile(r"^\d+@(\d+\.\d+):ram_block_discard_range (\S+)@(0x[0-9a-f]+) \+ "
-                    r"(0x[0-9a-f]+): madvise: \d fallocate: \d ret: (-?\d+)")
+# For -trace: ram_block_discard_range, and in QEMU 11 ram_block_discard_shared_range.
+EVENTS = "ram_block_discard_*range"
+# -msg timestamp=on puts pid@seconds: in front of an event, in QEMU 11 the date and time of UTC.
+_EVENT = re.compile(r"^(?:\d+@(\d+\.\d+):|(\d+-\S+Z) )ram_block_discard_(?:shared_)?range (\S+)@"
+                    r"(0x[0-9a-f]+) \+ (0x[0-9a-f]+): madvise: \d fallocate: \d ret: (-?\d+)")
 
 # time as time.time(); block: QEMU's name of the RAM block; offset in it and length in bytes
 Discard = collections.namedtuple("Discard", "time block offset length result")
+
+
+def _seconds(date):
+    return datetime.datetime.fromisoformat(date).timestamp()
 
 
 class DiscardLog:
@@ -29,8 +36,8 @@ class DiscardLog:
         for line in complete.splitlines():
             match = _EVENT.match(line)
             if match:
-                seconds, block, address, length, result = match.groups()
-                self._discards.append(Discard(float(seconds), block,
+                seconds, date, block, address, length, result = match.groups()
+                self._discards.append(Discard(float(seconds or _seconds(date)), block,
                                               int(address, 16) - self._base(block),
                                               int(length, 16), int(result)))
         return self._discards

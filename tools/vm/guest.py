@@ -24,11 +24,12 @@ import weakref
 import accel as accelerators
 import arch
 import debianroot
+import discards as discarding
 import dmesg
 import guestroot
 import paths
+import qemu as qemus
 from channel import Channel
-from discards import DiscardLog
 from errors import (BootError, CommandError, GuestDied, GuestError, HostError,  # noqa: F401
                     QmpError, WaitTimeout)
 from memcg import MemoryCgroup, joining
@@ -74,6 +75,7 @@ class Guest:
     tb_size      MiB of TCG's translation cache
     trace        further QEMU trace events for trace.log
     restartable  stay when the guest restarts or panics; else QEMU ends then
+    qemu         a number from build/qemu or a program, if not that of the environment
     incoming     URI that the guest is to come from, see arrive()
     within       a SharedCgroup that it is charged to, beside others
     extra        further QEMU arguments
@@ -82,7 +84,8 @@ class Guest:
     def __init__(self, kernel="overlay", *, name="guest", memory=2048, smp=2, numa=None,
                  balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, root=None, drives=(),
                  backend=None, accel=None, icount=None, tb_size=None, trace=(),
-                 restartable=False, incoming=None, within=None, machine=None, extra=()):
+                 restartable=False, qemu=None, incoming=None, within=None, machine=None,
+                 extra=()):
         if root not in (None, "debian"):
             raise ValueError(f"no root named {root}")
         self.image = paths.kernel_image(kernel)
@@ -108,6 +111,7 @@ class Guest:
         self._tb_size = tb_size
         self._trace = trace
         self._restartable = restartable
+        self._qemu = qemu
         self._incoming = incoming
         self._within = within
         self._machine_type = machine or self.arch.machine
@@ -131,9 +135,7 @@ class Guest:
             known = paths.is_kernel(self.kernel)
             raise HostError(f"no kernel {os.path.relpath(self.image)}" + (
                 f": run make kernel KERNEL={self.kernel}-{self.series}" if known else ""))
-        if not shutil.which(self.arch.qemu):
-            raise HostError(f"no {self.arch.qemu}: run tools/vm/setup run"
-                            + (" arch" if self.arch.foreign else ""))
+        self._emulator()  # or say that there is none
         guestroot.build(self.arch)
         if self._root == "debian":
             debianroot.build()
@@ -205,6 +207,10 @@ class Guest:
         self._sampler = Sampler(lambda: (self.charge(), self.rss(), self.minor_faults()))
         self.channel = self._connected("agent", Channel)
         self.qmp = self._connected("qmp", Qmp)
+        # None would read as a guest that reports nothing.
+        if not self.qmp.command("trace-event-get-state", name=discarding.EVENTS):
+            raise HostError(f"{self._emulator()} has no trace event "
+                            f"{discarding.EVENTS}: its discards cannot be seen")
         self._sampler.start()
 
     def _connected(self, name, connect):
@@ -239,6 +245,14 @@ class Guest:
 
     # --- QEMU's command line ------------------------------------------------
 
+    def _emulator(self):
+        """QEMU's program; for another machine's processor the host's own."""
+        if not self.arch.foreign:
+            return qemus.program(self._qemu)
+        if not shutil.which(self.arch.qemu):
+            raise HostError(f"no {self.arch.qemu}: run tools/vm/setup run arch")
+        return self.arch.qemu
+
     def command_line(self):
         memory = f"{self.memory // MIB}M"
         if self._max_memory:
@@ -247,7 +261,7 @@ class Guest:
                   f"panic={0 if self._restartable else -1} "
                   f"{f'agent={self.arch.agent} ' if self.arch.agent else ''}"
                   f"{'root=/dev/vda ' if self._root else ''}{self._cmdline}")
-        command = [self.arch.qemu, "-nodefaults", "-no-user-config", "-display", "none",
+        command = [self._emulator(), "-nodefaults", "-no-user-config", "-display", "none",
                    "-msg", "timestamp=on", "-name", self.name,
                    "-m", memory, "-smp", f"{self.smp},sockets={len(self.numa or [1])}",
                    *self._machine(), *self._acceleration(),
@@ -256,8 +270,8 @@ class Guest:
                    "-chardev", f"file,id=console,path={self.console_log}",
                    "-serial", "chardev:console", *self._socket("agent"),
                    *self._agent_line(), *self._socket("qmp"),
-                   "-mon", "chardev=qmp,mode=control",
-                   "-D", self._trace_log, "-trace", "ram_block_discard_range"]
+                   "-qmp", "chardev:qmp",
+                   "-D", self._trace_log, "-trace", discarding.EVENTS]
         for event in self._trace:
             command += ["-trace", event]
         if not self._restartable:
@@ -442,7 +456,7 @@ class Guest:
     def discards(self, start=0):
         """Discards (time, block, offset, length, result) since a time."""
         if not hasattr(self, "_discards"):
-            self._discards = DiscardLog(self._trace_log, self._base)
+            self._discards = discarding.DiscardLog(self._trace_log, self._base)
         return self._discards.since(start)
 
     def _blocks(self):

@@ -45,7 +45,7 @@ class Qmp:
             self._closed = True
             self._change.notify_all()
 
-    def command(self, name, **arguments):
+    def command(self, name, /, **arguments):
         """Executes one command and returns what it returns.
 
         An underscore in an argument's name stands for a hyphen.

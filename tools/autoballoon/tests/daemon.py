@@ -21,7 +21,7 @@ QUIET = {"daemon": {"idle-interval": "1s"},
 def monitor(directory, name):
     """QEMU's options for a monitor where the daemon with this directory finds it."""
     return ["-chardev", f"socket,id=ab,path={directory}/guests/{name}.qmp,server=on,wait=off",
-            "-mon", "chardev=ab,mode=control"]
+            "-qmp", "chardev:ab"]
 
 
 class Daemon:

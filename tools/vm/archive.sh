@@ -1,0 +1,66 @@
+# shellcheck shell=sh
+# More of Debian's archive than the machine's own releases have.  Sourced, not run.
+#
+# A second apt configuration below build/apt has them; the machine's own lists are
+# read and stay as they are.  Nothing is installed.  Who sources this has set $top,
+# and $me, its name in messages.
+
+# shellcheck disable=SC2154 # $top and $me
+apt=$top/build/apt
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+die() {
+	echo "$me: $*" >&2
+	exit 1
+}
+
+# archive_begin HINT: what apt needs is there, and nobody else is at it
+archive_begin() {
+	for tool in apt-get apt-cache dpkg-deb; do
+		command -v $tool >/dev/null || die "no $tool here: $1"
+	done
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+	# Two at a time would write the same lists.
+	exec 9>"$apt/.lock"
+	flock 9
+}
+
+# What the machine can install already: its own lists, and no others.
+own() { "$@" -o APT::Sandbox::User=root; }
+
+more() {
+	"$@" -o APT::Sandbox::User=root -o Acquire::Languages=none \
+		-o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- \
+		-o Dir::Etc::preferences=- -o Dir::Etc::preferencesparts=- \
+		-o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache"
+}
+
+archive_uri() { # of Debian's own archive, as the machine's apt sources have it
+	LC_ALL=C apt-get indextargets --format \
+		"\$(REPO_URI) \$(ORIGIN) \$(LABEL) \$(COMPONENT)" 'Created-By: Packages' 2>/dev/null |
+		awk '$2 == "Debian" && $3 == "Debian" && $4 == "main" { print $1; exit }'
+}
+
+archive_sources() { # SUITE...: makes them what more knows; a list that was read stays
+	for suite; do
+		echo "deb [signed-by=$keyring] $uri $suite main"
+	done >"$apt/sources.list"
+}
+
+say_why() { # the reason that apt gave
+	grep -E '^(E|W|Err)' "$apt/log" | sort -u | head -5 >&2 || :
+}
+
+archive_read() { # PACKAGE SUITE...: reads the lists of these suites, for that package
+	package=$1
+	shift
+	uri=${DEBIAN_ARCHIVE:-$(archive_uri)}
+	[ -n "$uri" ] || die "no Debian archive is among this machine's apt sources: set DEBIAN_ARCHIVE to one, for example http://deb.debian.org/debian"
+	[ -r "$keyring" ] || die "no $keyring to check signatures with: install debian-archive-keyring"
+	archive_sources "$@"
+	echo "$me: reading Debian's lists for $package ($(echo "$*" | tr ' ' ,))"
+	more apt-get -q update >"$apt/log" 2>&1 || {
+		say_why
+		die "cannot read the lists of $uri: see $apt/log"
+	}
+}
