@@ -166,7 +166,7 @@ static int hint_feed_one(struct vb_hints *hints)
 	if (vb_free_above_high() < hint_keep_pages() + (long)HINT_PAGES)
 		return -ENOMEM;
 
-	hint = kmalloc(sizeof(*hint), GFP_NOWAIT | __GFP_NOWARN);
+	hint = kmalloc_obj(*hint, GFP_NOWAIT | __GFP_NOWARN);
 	if (!hint)
 		return -ENOMEM;
 	hint->page = alloc_pages(HINT_GFP, HINT_ORDER);
