@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_config.h>
 #include <linux/vmstat.h>
@@ -29,6 +30,9 @@
 #define nr_free_highatomic	nr_reserved_highatomic
 #define DEFAULT_CALLBACK_PRI	0
 #define alloc_hooks(allocation)	(allocation)
+#define kmalloc_obj(object, gfp)	kmalloc(sizeof(object), gfp)
+#define kzalloc_obj(object, gfp)	kzalloc(sizeof(object), gfp)
+#define kvzalloc_obj(object, gfp)	kvzalloc(sizeof(object), gfp)
 #define abs_diff(a, b)		((a) > (b) ? (a) - (b) : (b) - (a))
 
 /* Not an option yet. */

@@ -1146,7 +1146,7 @@ static int __init evacuate_init(void)
 	struct workqueue_attrs *attrs = alloc_workqueue_attrs();
 	int err = -ENOMEM;
 
-	the_evacuation = kvzalloc(sizeof(*the_evacuation), GFP_KERNEL);
+	the_evacuation = kvzalloc_obj(*the_evacuation, GFP_KERNEL);
 	evacuate_wq = alloc_workqueue("page_evacuation", WQ_UNBOUND | WQ_FREEZABLE, 1);
 	if (attrs && the_evacuation && evacuate_wq) {
 		pool_init(&the_evacuation->pool);

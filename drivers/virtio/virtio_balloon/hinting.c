@@ -163,7 +163,7 @@ static int hint_feed_one(struct vb_hints *hints)
 	if (vb_free_above_high() < hint_keep_pages() + (long)VB_HINT_PAGES)
 		return -ENOMEM;
 
-	hint = kmalloc(sizeof(*hint), GFP_NOWAIT | __GFP_NOWARN);
+	hint = kmalloc_obj(*hint, GFP_NOWAIT | __GFP_NOWARN);
 	if (!hint)
 		return -ENOMEM;
 	hint->page = alloc_pages(HINT_GFP, VB_HINT_ORDER);

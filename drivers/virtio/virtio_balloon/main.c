@@ -72,7 +72,7 @@ static struct virtio_balloon *vb_alloc(struct virtio_device *vdev)
 	struct virtio_balloon *vb;
 	int err;
 
-	vb = kzalloc(sizeof(*vb), GFP_KERNEL);
+	vb = kzalloc_obj(*vb, GFP_KERNEL);
 	if (!vb)
 		return NULL;
 

@@ -29,7 +29,7 @@ int vb_queue_fill(struct vb_queue *queue, unsigned int nr_requests)
 
 	KUNIT_STATIC_STUB_REDIRECT(vb_queue_fill, queue, nr_requests);
 	for (; nr_requests; nr_requests--) {
-		req = kzalloc(sizeof(*req), GFP_KERNEL);
+		req = kzalloc_obj(*req, GFP_KERNEL);
 		if (!req)
 			return -ENOMEM;
 		/* Apart, for together they would take the next size of kmalloc(). */

@@ -608,7 +608,7 @@ struct softdev *softdev_create(struct kunit *test, u64 features)
 	struct softdev *dev;
 	enum softdev_kind kind;
 
-	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	dev = kzalloc_obj(*dev, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, dev);
 	dev->wq = alloc_ordered_workqueue("softdev", 0);
 	if (!dev->wq) {
