@@ -175,9 +175,9 @@ class Result:
     @property
     def met_at_best(self):
         """The same of the target against upstream at its best."""
-        if self.row.at_best is None or self.ratio_tuned is None:
+        if self.row.at_best is None or self.problem or not self.tuned:
             return None
-        return self.ratio_tuned <= self.row.at_best
+        return self.overlay.median <= self.row.at_best * self.tuned.median
 
     @property
     def apart(self):

@@ -40,10 +40,8 @@ def verdict(result):
 
 
 def ratio_tuned(result):
-    if result.ratio_tuned is None:
-        return "-"
-    text = f"{result.ratio_tuned:.3g}"
-    if result.row.at_best is not None:
+    text = "-" if result.ratio_tuned is None else f"{result.ratio_tuned:.3g}"
+    if result.met_at_best is not None:
         text += f" (<= {result.row.at_best:.3g}: {'met' if result.met_at_best else 'NOT MET'})"
     return text
 
