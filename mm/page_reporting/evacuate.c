@@ -28,6 +28,7 @@
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/kernel_stat.h>
+#include <linux/memblock.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/migrate.h>
