@@ -30,6 +30,7 @@ help:
 	@echo 'make test-long       the long ones, the short set under QEMU 10 and 11 (root)'
 	@echo 'make test-series     only that short set (root)'
 	@echo 'make check           style and static checks'
+	@echo 'make check-long      compile what is ours in many configurations (KERNEL=7.3, too)'
 	@echo 'make bench           upstream, upstream 7.3 at its best, this project (root)'
 	@echo 'make bench-quick     the same, fewer and shorter runs (root)'
 	@echo 'make kernel          the guest kernel: build/kernel/SERIES/overlay/bzImage'
@@ -57,7 +58,7 @@ test:
 	@tests/run
 
 test-long:
-	@$(SETUP) build run test arch
+	@$(SETUP) build run test arch check-long
 	@tests/run --long
 
 test-series:
@@ -69,6 +70,11 @@ test-series:
 check:
 	@$(SETUP) build check
 	$(call script,tests/check)
+
+.PHONY: check-long
+check-long:
+	@$(SETUP) build check-long
+	$(call script,tests/check-long)
 
 .PHONY: bench bench-quick
 bench:

@@ -369,6 +369,7 @@ static void reuse_makes_wait(struct kunit *test)
 					(int)GRANULE_DIRTY);
 }
 
+#ifdef CONFIG_CONTIG_ALLOC
 /* Whole granules leave the free lists past expand(), too. */
 static void contiguous_allocation_is_seen(struct kunit *test)
 {
@@ -384,6 +385,7 @@ static void contiguous_allocation_is_seen(struct kunit *test)
 	drain();
 	KUNIT_EXPECT_NE(test, (int)kind_at(page_to_pfn(page)), (int)GRANULE_NONE);
 }
+#endif
 
 /* A granule whose rest is freed while a part of it is away. */
 static void completed_by_putback_is_seen(struct kunit *test)
@@ -737,7 +739,9 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(only_whole_granules),
 	KUNIT_CASE(split_keeps_state),
 	KUNIT_CASE(reuse_makes_wait),
+#ifdef CONFIG_CONTIG_ALLOC
 	KUNIT_CASE(contiguous_allocation_is_seen),
+#endif
 	KUNIT_CASE(completed_by_putback_is_seen),
 	KUNIT_CASE(isolated_is_left_alone),
 	KUNIT_CASE(isolated_in_flight_comes_back),

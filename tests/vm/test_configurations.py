@@ -1,0 +1,71 @@
+"""Kernels in other configurations boot and keep what is promised.
+
+`tests/check-long` compiles these and many more.
+"""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+import paths
+from checking import NOT_HAD
+from conftest import Held
+from guest import MIB, Guest
+from test_balloon import resize
+from test_evacuate import COUNTERS, EVACUATE, FLUSH, end, start
+from test_reporting import UNIT, assert_sound, comes_back
+
+DELAY = "/proc/sys/vm/page_reporting_delay_ms"
+# Whether there is evacuation, and how many CPUs.
+CONFIGURATIONS = {"no-smp": (True, 1), "rt": (False, 2), "lru-gen": (True, 2), "clang": (True, 2)}
+
+
+def flush(guest):
+    """A flush returns when the host has everything, however long that would take otherwise."""
+    delay = guest.read(DELAY)
+    guest.write(DELAY, 600000)
+    held = Held(guest, 400)
+    high = guest.charge()
+    held.free()
+    guest.write(FLUSH, 60000, 90)
+    returned = high - guest.charge()
+    assert returned > 0.9 * 400 * MIB, f"{returned // MIB} of 400 MiB when the write returned"
+    assert guest.read_int(COUNTERS + "in_flight_bytes") == 0
+    guest.write(DELAY, delay)
+
+
+def make_whole(guest):
+    """Of 200 MiB that are free in pieces of 1 MiB most comes back, though none is a unit."""
+    job = start(guest, "fragment --mib 400", "fragmented")
+    high = guest.charge()
+    guest.wait_for(lambda: high - guest.charge() > 120 * MIB, 60, "pieces become whole")
+    end(job)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in CONFIGURATIONS
+                                  if (paths.SERIES, name) not in NOT_HAD])
+def test_configuration(name):
+    subprocess.run([os.path.join(paths.TOOLS, "build-kernel"), name], check=True)
+    image = os.path.join(paths.kernel_dir(name), "bzImage")
+    evacuates, cpus = CONFIGURATIONS[name]
+    guest = Guest(image, name=f"test-{name}", memory=1024, smp=cpus)
+    if name == "rt":
+        guest.patience = 3  # it looks at each lock
+    with guest:
+        assert guest.exists(EVACUATE) == evacuates
+        guest.quiet()
+        begun = time.time()
+        comes_back(guest, Held(guest, 600), 600, 0.9)
+        assert_sound(guest, UNIT, begun)
+        flush(guest)
+        total = guest.meminfo()["MemTotal"]
+        resize(guest, 800)
+        assert abs(total - guest.meminfo()["MemTotal"] - 224 * MIB) < MIB
+        resize(guest, 1024)
+        assert guest.meminfo()["MemTotal"] == total
+        if evacuates:
+            make_whole(guest)
+        assert not guest.bad_dmesg()
