@@ -10,6 +10,7 @@ DEFAULT_SERIES = "6.12"
 # What a kernel's name means that names no series.
 SERIES = os.environ.get("SERIES") or DEFAULT_SERIES
 VARIANTS = ("overlay", "upstream", "debug")
+SMALL = "run"  # the overlay in a small configuration, for the first make run
 
 GUEST = os.path.join(BUILD, "guest")  # initramfs and what it is made of
 GUEST_PROGRAMS = os.path.join(TOP, "tests", "guest")
@@ -37,7 +38,7 @@ def split_kernel(kernel):
 def is_kernel(kernel):
     """Whether this names a kernel that is built here."""
     variant, series = split_kernel(kernel)
-    return variant in VARIANTS and series in series_served()
+    return variant in (*VARIANTS, SMALL) and series in series_served()
 
 
 def kernel_dir(kernel):
