@@ -21,7 +21,7 @@ script = @if [ -x $(1) ]; then $(1) $(2); \
 .PHONY: help
 help:
 	@echo 'make run             show it: a guest frees memory, the host gets it back (root)'
-	@echo '                     KERNEL=upstream|debug MEM=2G FILL=1200M SYSCTL=name=value'
+	@echo '                     KERNEL=upstream|overlay|debug MEM=2G FILL=1200M SYSCTL=name=value'
 	@echo '                     KERNEL=6.1|6.12|7.3 (6.12 if not given) is the kernel series, here'
 	@echo '                     and for test, bench, kernel and patch; both: KERNEL=upstream-7.3'
 	@echo '                     QEMU=10|11 is a newer QEMU of Debian (fetched), or a path; here and'

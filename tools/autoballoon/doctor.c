@@ -142,7 +142,7 @@ static void check_reporting(struct list *list, const struct guest *g)
 	if (!g->virtio_known)
 		add(list, SEVERITY_NOTE, "features-unknown",
 		    "What the guest negotiated cannot be seen there, and is a guess. QEMU shows it "
-		    "from 7.2 on.");
+		    "from 7.2 to 10.");
 }
 
 static void check_driver(struct list *list, const struct guest *g, const struct policy_guest *o,

@@ -37,7 +37,7 @@ enum command {
 	CMD_RAMBLOCK,
 	CMD_VIRTIO,
 	CMD_VIRTIO_STATUS,
-	CMD_OFFERED,		/* only where x-query-virtio is missing */
+	CMD_OFFERED,		/* only where the status cannot be asked for */
 	CMD_INTERVAL,
 	CMD_STATS,
 	CMD_MIGRATE,
@@ -56,6 +56,7 @@ struct session {
 	uint64_t risen;		/* actual as QEMU says, until RAM is known anew, 0: none */
 	unsigned int last_used_idx;	/* of the reporting queue, 16 bit */
 	bool used_idx_known;
+	bool no_status;		/* x-query-virtio-status must not be asked */
 };
 
 static struct session *session_of(const struct guest *guest)
@@ -325,7 +326,8 @@ static void done_virtio(struct guest *guest, struct json_object *ret, uint64_t t
 		const char *name = reply_string(item, "name"), *path = reply_string(item, "path");
 
 		if (name && path && !strcmp(name, "virtio-balloon") && set_device(guest, path))
-			guest->wants |= WANT(CMD_VIRTIO_STATUS);
+			guest->wants |= WANT(session_of(guest)->no_status ? CMD_OFFERED :
+								      CMD_VIRTIO_STATUS);
 	}
 	/* Without a device only the listing can tell, and that has no feature bits. */
 	if (guest->has_device)
@@ -570,6 +572,21 @@ static uint32_t wanted(const struct guest *guest, enum topic topic)
 	}
 }
 
+/*
+ * QEMU 11 has no words for a device's features, asserts that it has, and ends, with
+ * the guest in it. Whether a later one does is not known.
+ */
+#define FIRST_WITHOUT_STATUS 11
+
+static void take_greeting(struct guest *guest, struct json_object *greeting)
+{
+	struct json_object *version = reply_object(reply_object(greeting, "version"), "qemu");
+	uint64_t major;
+
+	session_of(guest)->no_status = reply_u64(version, "major", &major) &&
+				       major >= FIRST_WITHOUT_STATUS;
+}
+
 /**
  * guest_qmp_message - take one message from QEMU
  * @guest: the guest
@@ -581,10 +598,13 @@ static uint32_t wanted(const struct guest *guest, enum topic topic)
 int guest_qmp_message(struct guest *guest, struct json_object *message, uint64_t time_ms)
 {
 	const char *event = reply_string(message, "event");
+	struct json_object *greeting;
 
 	if (guest->phase == GUEST_GREETING) {
-		if (!reply_object(message, "QMP"))
+		greeting = reply_object(message, "QMP");
+		if (!greeting)
 			return -EPROTO;
+		take_greeting(guest, greeting);
 		guest_greeted(guest, time_ms);
 	} else if (event) {
 		take_event(guest, event, message, time_ms);

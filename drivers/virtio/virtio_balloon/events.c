@@ -97,7 +97,7 @@ void vb_watch_stop(struct vb_watch *watch)
 {
 	int i;
 
-	if (!watch->active)
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS) || !watch->active)
 		return;
 	watch->active = false;
 	for (i = 0; i < VB_NR_EVENTS; i++)

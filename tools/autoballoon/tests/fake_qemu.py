@@ -25,7 +25,10 @@ MIB = 1 << 20
 BIG = "mmap.mmap(-1, 1 << 36, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000, prot=0)"
 address_space = eval(BIG)       # pylint: disable=eval-used
 UNSET = (1 << 64) - 1
-GREETING = {"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}},
+
+
+def greeting(major):
+    return {"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": major}},
                     "capabilities": ["oob"]}}
 
 
@@ -43,12 +46,13 @@ class Qemu:
 
     def __init__(self, fleet, name, path, ram=1024 * MIB, free=700 * MIB, available=800 * MIB,
                  caches=100 * MIB, reporting=False, driver=True, follow=True, greet=True,
-                 running=True, page_size="4 KiB", mangle=None, x_query=True, own_process=False, big=True):
+                 running=True, page_size="4 KiB", mangle=None, x_query=True, major=7, own_process=False,
+                 big=True):
         self.fleet, self.name, self.path = fleet, name, path
         self.ram = self.actual = ram
         self.reporting, self.driver, self.follow = reporting, driver, follow
         self.greet, self.running, self.page_size = greet, running, page_size
-        self.mangle, self.x_query = mangle, x_query
+        self.mangle, self.x_query, self.major = mangle, x_query, major
         self.interval = 0
         self.disk_reads = [5 * MIB, 7]  # bytes, for each disk
         self.devices = ["virtio-balloon-pci"]
@@ -136,7 +140,7 @@ class Qemu:
         self.connection, self._buffer = connection, b""
         self.sessions += 1
         if self.greet:
-            self.send(self._mangled("greeting", json.dumps(GREETING).encode() + b"\r\n"))
+            self.send(self._mangled("greeting", json.dumps(greeting(self.major)).encode() + b"\r\n"))
 
     def _mangled(self, command, data):
         if self.mangle:
@@ -187,6 +191,8 @@ class Qemu:
             return {}
         if command.startswith("x-") and not self.x_query:
             raise LookupError("The command has not been found")
+        if command == "qom-get" and arguments["property"] == "free-page-reporting":
+            return self.reporting
         if command == "qom-get":
             return {"stats": self.stats,
                     "last-update": int(time.time() * 1000) if self.driver and self.interval

@@ -265,6 +265,20 @@ def test_doctor(tmp_path, fleet):
         assert "reporting-not-offered" in daemon.ctl("doctor", check=False).stdout
 
 
+def test_no_question_that_ends_qemu(tmp_path, fleet):
+    """QEMU 11 asserts when it is asked for the status of a virtio device."""
+    before, after = fleet.add("ten", reporting=True, major=10), fleet.add("eleven", reporting=True, major=11)
+    with Daemon(tmp_path) as daemon:
+        daemon.wait_ready("ten", "eleven")
+        after.wait_command("qom-get", 3)
+        findings = daemon.findings("eleven")
+        assert "features-unknown" in findings
+        assert not [f for f in findings.values() if f["severity"] == "problem"], findings
+        assert "features-unknown" not in daemon.findings("ten")
+    assert "x-query-virtio-status" in before.commands
+    assert "x-query-virtio-status" not in after.commands
+
+
 def test_a_target_that_is_refused_is_told(tmp_path, fleet):
     """Once in the log, with QEMU's words, and by the doctor for as long as it lasts."""
     qemu = fleet.add("web")
