@@ -4,6 +4,8 @@ import contextlib
 import time
 import pytest
 
+import qemu
+
 DEVICE = ["-device", "virtio-balloon-pci,free-page-reporting=on,deflate-on-oom=on"]
 
 
@@ -92,3 +94,14 @@ def test_nothing_wrong(run, boot):
     daemon = run()
     daemon.wait_ready(guest.daemon_name)
     assert causes(daemon, guest.daemon_name) == set()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", qemu.NEWER)
+def test_nothing_wrong_with_a_newer_qemu(run, boot, name):
+    """QEMU 11 must not be asked what makes it end."""
+    guest = boot("vm", balloon="free-page-reporting=on,deflate-on-oom=on", qemu=name)
+    daemon = run()
+    daemon.wait_ready(guest.daemon_name)
+    assert causes(daemon, guest.daemon_name) == set()
+    assert guest.alive

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import paths
+from guest import Guest
 
 
 @pytest.mark.long
@@ -19,3 +20,6 @@ def test_first_run():
     page, = [line for line in done.stdout.splitlines() if line.startswith("Page: ")]
     with open(os.path.join(paths.TOP, page.split()[1])) as f:
         assert f"-{paths.SMALL} (run)" in f.read()
+    # Without ACPI it has to find them otherwise.
+    with Guest(paths.SMALL, name="test-small", memory=512, smp=2) as guest:
+        assert guest.sh("nproc").strip() == "2"

@@ -263,7 +263,7 @@ class Guest:
                   f"{'root=/dev/vda ' if self._root else ''}{self._cmdline}")
         command = [self._emulator(), "-nodefaults", "-no-user-config", "-display", "none",
                    "-msg", "timestamp=on", "-name", self.name,
-                   "-m", memory, "-smp", f"{self.smp},sockets={len(self.numa or [1])}",
+                   "-m", memory, "-smp", f"{self.smp},sockets={self._sockets_of_cpus()}",
                    *self._machine(), *self._acceleration(),
                    "-kernel", self.image, "-initrd", guestroot.for_kernel(self.image, self.arch),
                    "-append", append.strip(),
@@ -292,6 +292,10 @@ class Guest:
             command += ["-drive", ",".join(filter(None, (f"file={path},format=raw,if=virtio",
                                                          options)))]
         return command + self._extra
+
+    def _sockets_of_cpus(self):
+        """The small kernel goes by the MP table, which has one CPU of each socket."""
+        return self.smp if self.kernel == paths.SMALL else len(self.numa or [1])
 
     @property
     def _microvm(self):
