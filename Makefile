@@ -34,6 +34,7 @@ help:
 	@echo 'make kernel-upstream the untouched kernel with the same configuration'
 	@echo 'make kernel-debug    the kernel with KASAN, lockdep and KUnit'
 	@echo 'make patch           the whole change as one patch for linux-source-SERIES'
+	@echo 'make series          the same as patches for the lists, for the newest kernel'
 	@echo 'make install         install the tools and manual pages (DESTDIR, PREFIX)'
 	@echo 'make deb             Debian packages of the tools: build/deb/*.deb'
 	@echo 'make setup           install the Debian packages all this needs'
@@ -83,8 +84,13 @@ kernel kernel-upstream kernel-debug:
 
 .PHONY: patch
 patch:
-	@$(SETUP) build
+	@$(SETUP) build patch
 	$(call script,tools/vm/make-patch)
+
+.PHONY: series
+series:
+	@$(SETUP) build patch
+	$(call script,tools/vm/make-series)
 
 .PHONY: install
 install:

@@ -34,15 +34,15 @@ class BuildError(Exception):
     pass
 
 
-def sources():
-    return sorted(path for pattern in PATTERNS for path in glob.glob(os.path.join(TOP, pattern)))
+def sources(top):
+    return sorted(path for pattern in PATTERNS for path in glob.glob(os.path.join(top, pattern)))
 
 
-def empty_headers(paths):
+def empty_headers(top, paths):
     """<linux/...> as the sources name them: the forced header has what is in them."""
     root = os.path.join(OUT, "include")
-    for path in paths + glob.glob(os.path.join(TOP, ENGINE, "*.h")) + \
-            glob.glob(os.path.join(TOP, DRIVER, "*policy.h")):
+    for path in paths + glob.glob(os.path.join(top, ENGINE, "*.h")) + \
+            glob.glob(os.path.join(top, DRIVER, "*policy.h")):
         with open(path) as f:
             for name in re.findall(r"^#include <(linux/\S+)>", f.read(), re.M):
                 os.makedirs(os.path.dirname(os.path.join(root, name)), exist_ok=True)
@@ -51,24 +51,24 @@ def empty_headers(paths):
 
 
 def compile_one(job):
-    path, hz, include = job
-    out = os.path.join(OUT, str(hz), os.path.relpath(path, TOP).replace("/", "-") + ".o")
+    top, path, hz, include = job
+    out = os.path.join(OUT, str(hz), os.path.relpath(path, top).replace("/", "-") + ".o")
     os.makedirs(os.path.dirname(out), exist_ok=True)
     done = subprocess.run(
         [os.environ.get("CC", "gcc"), *FLAGS, "-D_GNU_SOURCE", f"-DHZ={hz}",
          "-I", include, "-I", HERE, "-include", os.path.join(HERE, "kernel.h"), "-c",
-         os.path.relpath(path, TOP), "-o", out], cwd=TOP, capture_output=True, text=True,
+         os.path.relpath(path, top), "-o", out], cwd=top, capture_output=True, text=True,
         check=False)
     if done.returncode or done.stderr:
-        raise BuildError(f"{os.path.relpath(path, TOP)}:\n{done.stderr}")
+        raise BuildError(f"{os.path.relpath(path, top)}:\n{done.stderr}")
     return hz, out
 
 
-def build():
+def build(top):
     """Returns {HZ: program}."""
-    paths = sources()
-    include = empty_headers(paths)
-    jobs = [(path, hz, include) for hz in FREQUENCIES
+    paths = sources(top)
+    include = empty_headers(top, paths)
+    jobs = [(top, path, hz, include) for hz in FREQUENCIES
             for path in (*paths, os.path.join(HERE, "main.c"))]
     programs = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -80,10 +80,13 @@ def build():
     return programs
 
 
-def run():
-    """Returns {case: error or None}; a case must pass at each frequency."""
+def run(top=TOP):
+    """Returns {case: error or None}; a case must pass at each frequency.
+
+    In another tree than this project's: what is there of these files.
+    """
     results = {}
-    for hz, program in build().items():
+    for hz, program in build(top).items():
         done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
         detail = []
         for line in done.stdout.splitlines():
