@@ -16,6 +16,11 @@
 #define KEXEC_FILE_ON_CRASH	0x00000002
 #endif
 
+/* 32-bit x86 has no such call: there it fails. */
+#ifndef SYS_kexec_file_load
+#define SYS_kexec_file_load	-1
+#endif
+
 static int opened(const char *path)
 {
 	int fd = open(path, O_RDONLY);
