@@ -12,7 +12,8 @@ import pytest
 from discards import total
 from guest import GIB, MIB
 from test_balloon import resize
-from test_evacuate import COUNTERS, EVACUATE, FLUSH, end, start
+from test_evacuate import COUNTERS, EVACUATE, pieces_come_back
+from test_flush import flush_returns_all
 from test_integrity import DELAY, keep_patterns
 from test_reporting import PAGE, UNIT
 
@@ -105,32 +106,15 @@ def test_arm64_balloon(guest):
 @marked(ARM64)
 @pytest.mark.parametrize("anon", ["", "--anon"])
 def test_arm64_pieces(guest, anon):
-    """200 MiB in pieces of 1 MiB are free, none of which the host could take."""
     evacuated = guest.read_int(COUNTERS + "evacuated")
-    job = start(guest, f"fragment --mib 400 {anon} --wait", "filled")
-    guest.settle(1)
-    high = guest.charge()
-    job.kill(signal.SIGTERM)
-    guest.wait_for(lambda: "fragmented" in job.output, 60, "fragmented")
-    deadline = time.time() + 40
-    while high - guest.charge() < 120 * MIB and time.time() < deadline:
-        time.sleep(0.5)  # a guest that is asked all the time is not idle
-    returned = (high - guest.charge()) // MIB
-    end(job)
-    assert returned >= 120, f"{returned} of 200 MiB in pieces"
+    pieces_come_back(guest, anon, 40)
     assert guest.read_int(COUNTERS + "evacuated") > evacuated
 
 
 @marked(ARM64)
 def test_arm64_flush(guest, setting, hold):
     setting(DELAY, 600000)
-    held = hold(400)
-    high = guest.charge()
-    held.free()
-    guest.write(FLUSH, 60000)
-    returned = high - guest.charge()
-    assert returned > 0.9 * 400 * MIB, f"{returned // MIB} of 400 MiB when the write returned"
-    assert guest.read_int(COUNTERS + "in_flight_bytes") == 0
+    flush_returns_all(guest, hold)
 
 
 @marked(SMALL)

@@ -14,10 +14,10 @@ from checking import NOT_HAD
 from conftest import Held
 from guest import MIB, Guest
 from test_balloon import resize
-from test_evacuate import COUNTERS, EVACUATE, FLUSH, end, start
+from test_evacuate import EVACUATE, pieces_come_back
+from test_flush import DELAY, flush_returns_all
 from test_reporting import UNIT, assert_sound, comes_back
 
-DELAY = "/proc/sys/vm/page_reporting_delay_ms"
 # Whether there is evacuation, and how many CPUs.
 CONFIGURATIONS = {"no-smp": (True, 1), "rt": (False, 2), "lru-gen": (True, 2), "clang": (True, 2)}
 
@@ -26,22 +26,8 @@ def flush(guest):
     """A flush returns when the host has everything, however long that would take otherwise."""
     delay = guest.read(DELAY)
     guest.write(DELAY, 600000)
-    held = Held(guest, 400)
-    high = guest.charge()
-    held.free()
-    guest.write(FLUSH, 60000, 90)
-    returned = high - guest.charge()
-    assert returned > 0.9 * 400 * MIB, f"{returned // MIB} of 400 MiB when the write returned"
-    assert guest.read_int(COUNTERS + "in_flight_bytes") == 0
+    flush_returns_all(guest, lambda mib: Held(guest, mib))
     guest.write(DELAY, delay)
-
-
-def make_whole(guest):
-    """Of 200 MiB that are free in pieces of 1 MiB most comes back, though none is a unit."""
-    job = start(guest, "fragment --mib 400", "fragmented")
-    high = guest.charge()
-    guest.wait_for(lambda: high - guest.charge() > 120 * MIB, 60, "pieces become whole")
-    end(job)
 
 
 @pytest.mark.long
@@ -67,5 +53,5 @@ def test_configuration(name):
         resize(guest, 1024)
         assert guest.meminfo()["MemTotal"] == total
         if evacuates:
-            make_whole(guest)
+            pieces_come_back(guest, seconds=60)
         assert not guest.bad_dmesg()

@@ -37,7 +37,7 @@ enum command {
 	CMD_RAMBLOCK,
 	CMD_VIRTIO,
 	CMD_VIRTIO_STATUS,
-	CMD_OFFERED,		/* only where the status cannot be asked for */
+	CMD_OFFERED,		/* where the status cannot be asked for */
 	CMD_INTERVAL,
 	CMD_STATS,
 	CMD_MIGRATE,

@@ -244,11 +244,27 @@ class Scenario:
         return self.run(setup, quick), time.monotonic() - begun
 
 
+def _values(row, measured):
+    """{setup's name: its figures of a row}"""
+    return {name: [m[row.measure] for m in runs if row.measure in m]
+            for name, runs in measured.items()}
+
+
+def _measure(scenario, setups, quick, repetitions, say):
+    """Returns what was measured, and if that failed rows that say why."""
+    repetitions = repetitions or (max(1, scenario.quick_repetitions) if quick
+                                  else scenario.repetitions)
+    try:
+        scenario.prepare()
+        return scenario.measure_all(setups, repetitions, quick, say), None
+    except GuestError as error:
+        return {}, [Result(scenario, row, problem=str(error)) for row in scenario.rows]
+
+
 def results(scenario, measured, quick=False):
     """The rows of a scenario with their figures; a quick run may leave some out."""
     for row in scenario.rows:
-        values = {name: [m[row.measure] for m in runs if row.measure in m]
-                  for name, runs in measured.items()}
+        values = _values(row, measured)
         result = Result(scenario, row)
         result.others = {name: stats.summary(found) for name, found in values.items()
                          if found and name not in (UPSTREAM.name, OVERLAY.name, TUNED.name)}
@@ -270,30 +286,15 @@ def results(scenario, measured, quick=False):
 
 def run_series(scenario, quick, repetitions, say):
     """Runs a scenario on our kernels of all series; returns what was measured and its rows."""
-    repetitions = repetitions or (max(1, scenario.quick_repetitions) if quick
-                                  else scenario.repetitions)
-    try:
-        scenario.prepare()
-        measured = scenario.measure_all(series_setups(), repetitions, quick, say)
-    except GuestError as error:
-        return {}, [Result(scenario, row, problem=str(error)) for row in scenario.rows]
-    rows = []
-    for row in scenario.rows:
-        values = {name: [m[row.measure] for m in runs if row.measure in m]
-                  for name, runs in measured.items()}
-        rows.append(Result(scenario, row, others={name: stats.summary(found)
-                                                  for name, found in values.items() if found}))
-    return measured, rows
+    measured, problem = _measure(scenario, series_setups(), quick, repetitions, say)
+    return measured, problem or [
+        Result(scenario, row, others={name: stats.summary(found)
+                                      for name, found in _values(row, measured).items() if found})
+        for row in scenario.rows]
 
 
 def run(scenario, quick, repetitions, say):
     """Runs a scenario; returns what was measured and its rows."""
-    repetitions = repetitions or (max(1, scenario.quick_repetitions) if quick
-                                  else scenario.repetitions)
     setups = PAIR if quick else (*PAIR, *((TUNED,) if scenario.tuned else ()), *scenario.others)
-    try:
-        scenario.prepare()
-        measured = scenario.measure_all(setups, repetitions, quick, say)
-    except GuestError as error:
-        return {}, [Result(scenario, row, problem=str(error)) for row in scenario.rows]
-    return measured, list(results(scenario, measured, quick))
+    measured, problem = _measure(scenario, setups, quick, repetitions, say)
+    return measured, problem or list(results(scenario, measured, quick))
