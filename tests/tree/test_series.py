@@ -88,7 +88,7 @@ def test_the_overlay_is_all_of_it(touched):
 
 def test_the_cover_letter_has_the_figures(series):
     text = series[0].read_text()
-    with open(os.path.join(paths.TOP, "README.md")) as f:
+    with open(os.path.join(paths.TOP, "docs", "figures.md")) as f:
         row = re.search(r"^\| half of it after \| (.*?) \| (.*?) \|", f.read(), re.M)
     assert re.search(rf"^  half of it after +{row[1]} +{row[2]}$", text, re.M)
     assert "***" not in text and "@figures" not in text
