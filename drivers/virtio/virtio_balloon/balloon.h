@@ -624,9 +624,9 @@ void vb_release_all(struct virtio_balloon *vb, struct list_head *parked);
 
 /* migrate.c */
 #ifdef CONFIG_BALLOON_MIGRATION
-void vb_migrate_init(struct balloon_dev_info *info);
+void vb_migrate_init(struct virtio_balloon *vb);
 #else
-static inline void vb_migrate_init(struct balloon_dev_info *info)
+static inline void vb_migrate_init(struct virtio_balloon *vb)
 {
 }
 #endif

@@ -97,8 +97,10 @@ static struct virtio_balloon *vb_alloc(struct virtio_device *vdev)
 	vb_wakeup_init(vb);
 
 	err = vb_pools_init(vb);
-	if (!err)
+	if (!err) {
+		vb_migrate_init(vb);
 		err = vb_queue_fill(&vb->inflate, VB_INFLATE_REQUESTS);
+	}
 	if (!err)
 		err = vb_queue_fill(&vb->deflate, vb_may_deflate_on_oom(vb) ?
 				    VB_DEFLATE_REQUESTS : VB_INFLATE_REQUESTS);

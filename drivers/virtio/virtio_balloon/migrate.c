@@ -109,13 +109,21 @@ static bool vb_may_isolate(struct balloon_dev_info *info)
 }
 
 /**
- * vb_migrate_init() - let page migration move the pages of a pool
- * @info: of the pool
+ * vb_migrate_init() - let page migration move the pages of the pools
+ * @vb: the balloon
  *
  * Context: Probe.
  */
-void vb_migrate_init(struct balloon_dev_info *info)
+void vb_migrate_init(struct virtio_balloon *vb)
 {
-	info->migratepage = vb_migrate;
-	info->may_isolate = vb_may_isolate;
+	int nid, kind;
+
+	for (nid = 0; nid < nr_node_ids; nid++) {
+		for (kind = 0; kind < VB_NR_KINDS; kind++) {
+			struct balloon_dev_info *info = &vb->nodes[nid].pools[kind].info;
+
+			info->migratepage = vb_migrate;
+			info->may_isolate = vb_may_isolate;
+		}
+	}
 }

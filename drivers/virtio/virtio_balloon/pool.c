@@ -191,7 +191,6 @@ int vb_pools_init(struct virtio_balloon *vb)
 
 			balloon_devinfo_init(&pool->info);
 			pool->vb = vb;
-			vb_migrate_init(&pool->info);
 		}
 	}
 	return 0;
