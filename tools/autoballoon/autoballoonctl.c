@@ -128,7 +128,7 @@ static const struct argp argp = {
 	       "  disable GUEST         leave a guest alone\n"
 	       "  min GUEST SIZE|default  its smallest size, over the configuration\n"
 	       "  max GUEST SIZE|default  its largest size, over the configuration\n"
-	       "  forget GUEST          take back all that was said about a guest\n"
+	       "  forget GUEST          drop all orders about a guest\n"
 	       "  reserve SIZE          make room for a guest that is about to start\n"
 	       "  setup KIND GUEST      what to add to a guest: qemu, libvirt, proxmox,\n"
 	       "                        firecracker, cloud-hypervisor\n"
