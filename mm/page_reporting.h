@@ -10,7 +10,7 @@
 
 #include <linux/mm.h>
 #include <linux/page_reporting.h>
-/* Not for this file: mm/page_alloc.c has it from here. */
+/* This file does not need it; mm/page_alloc.c gets it from here. */
 #include <linux/page-isolation.h>
 
 /* State lives in the granule map: no page flag says that a block is reported. */

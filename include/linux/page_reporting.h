@@ -51,8 +51,8 @@ DECLARE_STATIC_KEY_FALSE(page_reporting_in_use);
 /**
  * page_reporting_active() - is free memory reported to a host?
  *
- * For allocations that choose where kernel pages lie: each pageblock that they
- * keep to themselves is one that evacuation cannot make whole.
+ * For allocations that choose where kernel pages lie: evacuation cannot make a pageblock
+ * whole that they keep to themselves.
  *
  * Context: Any.  A patched-out branch while no device is registered.
  * Return: true from the first registration of a device to the last removal.

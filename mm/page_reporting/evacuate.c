@@ -2,15 +2,15 @@
 /*
  * Evacuation: free memory that lies in pieces becomes whole.
  *
- * A host that backs its guests with huge pages can take back nothing smaller, and
- * a single page in use keeps a whole unit (2 MiB) in the guest.  This empties the
+ * A host that backs its guests with huge pages cannot take back anything smaller, and
+ * a single page in use keeps a whole unit (2 MiB) in the guest.  This file empties the
  * emptiest units into the holes of the fullest ones; a later pass reports them.
  *
  * It runs on a workqueue of its own, and holds nothing that others wait for while
  * it moves pages: should it get stuck, nothing else does.  It does not wait either:
  * pages are migrated in asynchronous mode and without recursion into I/O or file
- * systems, so a locked page or buffer stays where it is.  It writes nothing back and
- * drops nothing.  Large folios move into holes of their size, so that migration has
+ * systems, so a locked page or buffer stays where it is.  It neither writes back nor
+ * drops anything.  Large folios move into holes of their size, so that migration has
  * no reason to split them.
  *
  * A unit is looked at first, without locks, and begun only if everything in it
@@ -155,7 +155,7 @@ static bool may_evacuate(void)
 	       (READ_ONCE(page_reporting_evacuate) || READ_ONCE(hurried));
 }
 
-/* What else goes on */
+/* What else is going on */
 
 static DEFINE_PER_CPU(u64, idle_before);
 
@@ -298,7 +298,7 @@ static enum fpr_left buffers_left(struct folio *folio)
 
 /*
  * Can a folio be moved at once?  The caller has a reference to it, and the LRU
- * lists have none.  Exact but for what happens after the look.
+ * lists have none.  Exact, except for what happens after the look.
  */
 static enum fpr_left folio_left(struct folio *folio)
 {
@@ -404,8 +404,8 @@ static bool unit_is_free(unsigned long start)
 }
 
 /*
- * Is a page that is not on the free lists somebody's?  Slabs have a type and need
- * no references.
+ * Is a page that is not on the free lists in use?  Slabs have a type and need no
+ * references.
  */
 static bool page_in_use(struct page *page)
 {
@@ -446,7 +446,7 @@ static enum fpr_left unit_look(unsigned long start, u16 *nr_free, unsigned long 
 			/* The kernel's own, or not on an LRU list yet. */
 			why = FPR_LEFT_UNMOVABLE;
 		}
-		/* What is neither is on its way to the free lists. */
+		/* A page that is neither is on its way to the free lists. */
 		if (!left)
 			left = why;
 		i += nr;
@@ -474,8 +474,8 @@ static bool within_zone(struct page *page, unsigned long pfn)
 }
 
 /*
- * Can a zone spare what emptying one unit takes off its free lists for a moment: the
- * pages that are moved to, and what is free in the pageblock?
+ * Can a zone spare what it takes to empty one unit?  The pages to move to and the free
+ * pages of the pageblock are off its free lists for a moment.
  */
 static bool zone_can_spare_unit(struct zone *zone)
 {
@@ -733,7 +733,7 @@ static void target_free(struct folio *dst, unsigned long private)
 
 /* Moving */
 
-/* How many pages of a unit are somebody's; of a folio one. */
+/* How many pages of a unit are in use; a folio counts as one. */
 static unsigned int nr_in_use(unsigned long start)
 {
 	unsigned int i = 0, nr = 0;
@@ -801,7 +801,7 @@ static enum fpr_left folios_left(struct list_head *folios)
 	return left ?: FPR_LEFT_RACED;
 }
 
-/* What is isolated for a unit, by its first page. */
+/* The first page of what is isolated for a unit. */
 static struct page *unit_pageblock(unsigned long pfn)
 {
 	return pfn_to_page(pageblock_start_pfn(pfn));

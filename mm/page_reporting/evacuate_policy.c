@@ -2,8 +2,8 @@
 /*
  * Which units to empty, when, and at what pace.
  *
- * Every unit that becomes whole costs the moving of what is in it, wherever
- * that goes; so the emptiest are emptied and the fullest are filled, and each
+ * To make a unit whole costs moving what is in it, wherever that goes.  So the
+ * emptiest units are emptied into the fullest ones, and each
  * page moves once.  A unit that cannot be emptied is filled before all others, but
  * one of the kernel's own only when no other has room: it needs some itself.
  */
@@ -24,7 +24,7 @@ static int by_free(const void *a, const void *b, const void *units)
 		return ub->kernel - ua->kernel;
 	if (ua->source != ub->source)
 		return ub->source - ua->source;
-	/* Of equals the higher address is emptied: low memory is the scarcer. */
+	/* Of equal units the higher address is emptied, because low memory is scarcer. */
 	return ub->free - ua->free ?: *(const u16 *)b - *(const u16 *)a;
 }
 
@@ -89,7 +89,7 @@ void fpr_evacuate_plan_make(struct evacuate_plan *plan,
  * @free: its free pages now
  * @now: jiffies
  *
- * What has not changed for hours may seem to have, and waits once more.
+ * A unit that has not changed for hours may seem to have changed; it waits once more.
  *
  * Context: Any.
  * Return: true if all looks for EVACUATE_QUIET saw the same, or for twice as

@@ -38,8 +38,8 @@
  * @until: when the writers of the next one stop waiting, in jiffies
  * @result: how the latest ones ended
  *
- * A flush that is asked for while one runs starts after it, for that one may
- * have passed what the writer freed.
+ * A flush that is asked for while one runs starts after it, because that one may
+ * have passed the memory that the writer freed.
  */
 static struct flush_state {
 	spinlock_t lock;	/* see above */
@@ -82,7 +82,7 @@ static int flush_once(unsigned int flags, unsigned long until)
 	bool drained;
 	int err = 0;
 
-	/* A flush reports what is hot as well, and drains however recent the last drain. */
+	/* A flush also reports what is hot, and drains regardless of the last drain. */
 	drained = fpr_drain_lru(until);
 	fpr_drain_free();
 	if (flags & FPR_FLUSH_EVACUATE && time > 0)
@@ -96,7 +96,7 @@ static int flush_once(unsigned int flags, unsigned long until)
 		err = fpr_worker_apply_order();
 		if (!err)
 			err = flush_pass(prdev, flags & FPR_FLUSH_RESYNC);
-		/* A CPU that took no part keeps more than what was passed over. */
+		/* A CPU that did not take part keeps more than what was passed over. */
 		if (!drained && (!err || err == -EAGAIN))
 			err = -ETIMEDOUT;
 	}
@@ -146,7 +146,7 @@ static unsigned long flush_ask(unsigned long timeout, unsigned int flags)
 	unsigned long mine, until = jiffies + timeout;
 
 	spin_lock(&flush_state.lock);
-	/* One that has not begun yet serves us as well. */
+	/* A flush that has not begun yet serves this writer as well. */
 	if (flush_state.asked == flush_state.started) {
 		flush_state.asked++;
 		flush_state.until = until;

@@ -7,8 +7,8 @@
  *	bits 0-1	kind
  *	bits 2-31	stamp: jiffies when the granule became of this kind
  *
- * Stamps wrap after 2^30 jiffies.  An age is good up to half of that, 6 days at
- * HZ=1000, and what is older counts as new: it waits once more, nothing else.
+ * Stamps wrap after 2^30 jiffies.  An age is valid up to half of that, 6 days at
+ * HZ=1000.  An older granule counts as new: it waits once more, nothing else.
  * The other half is for stamps that another CPU made after we looked at the
  * clock.
  */
@@ -36,7 +36,7 @@ enum granule_kind {
 #define GRANULE_STAMP_SHIFT	2
 #define GRANULE_STAMP_MASK	(U32_MAX >> GRANULE_STAMP_SHIFT)
 #define GRANULE_AGE_MAX		(GRANULE_STAMP_MASK / 2)
-/* The age of what was free before anybody looked. */
+/* The age of memory that was free before the first look. */
 #define GRANULE_LONG_AGO	(30 * HZ)
 
 static inline u32 granule_make(enum granule_kind kind, unsigned long stamp)

@@ -2,8 +2,8 @@
 /*
  * The hot path: what the allocator's hooks do.
  *
- * All of it runs under the lock of the zone, in any context; kernels that
- * allocate from NMI try for that lock there.  So nothing here takes a lock, wakes
+ * All of it runs under the lock of the zone, in any context.  Kernels that
+ * allocate from NMI try to take that lock there.  So nothing here takes a lock, wakes
  * a task or arms a timer: the worker is called through an interrupt.
  */
 #include <linux/jiffies.h>

@@ -278,7 +278,7 @@ static int pm_notify(struct notifier_block *nb, unsigned long event, void *arg)
 		return notifier_from_errno(pause_for_suspend());
 	case PM_POST_HIBERNATION:
 	case PM_POST_RESTORE:
-		/* The image came back into memory that the host had dropped. */
+		/* The image was read into memory that the host had dropped. */
 		fpr_resync();
 		fallthrough;
 	case PM_POST_SUSPEND:

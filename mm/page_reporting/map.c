@@ -23,7 +23,7 @@
 /* Granules made dirty under one hold of a zone's lock. */
 #define FORGET_GRANULES		1024
 
-/* What the hooks compare with before they call; the map's own order decides. */
+/* What the hooks compare with before they call.  The order of the map decides. */
 unsigned int page_reporting_granule_order __read_mostly = MAX_PAGE_ORDER + 1;
 
 /*
@@ -280,7 +280,7 @@ static void range_forget(struct granule_range *range, struct zone *zone,
 	spin_unlock_irqrestore(&zone->lock, flags);
 }
 
-/* Whether granules are in use, a pass will find out.  Hooks may run meanwhile. */
+/* A pass will find out whether granules are in use.  Hooks may run meanwhile. */
 static void section_forget(struct granule_map *map, unsigned long section)
 {
 	struct granule_range range = {

@@ -10,7 +10,7 @@
  * what was reported is needed again within PACE_SOON, and makes up a good part of
  * what is needed: to a little more than the time for which that memory had been
  * free.  It is halved, down to the configured delay, for each period in which it
- * was of no use.
+ * was useless.
  *
  * The hooks write single words of struct pace without a lock.  A lost update
  * makes the delay a little shorter or longer, once.
@@ -20,7 +20,7 @@
 
 #include "pace.h"
 
-/* The delay that would have avoided the present mistakes; 0 if they are few. */
+/* The delay that would have avoided the current mistakes; 0 if they are few. */
 static unsigned long pace_wanted(const struct pace *pace)
 {
 	unsigned long of = max(pace->nr, READ_ONCE(pace->taken));
@@ -33,7 +33,7 @@ static unsigned long pace_wanted(const struct pace *pace)
 	return gap + gap / 2;
 }
 
-/* What earlier mistakes ask for, by now. */
+/* The delay that earlier mistakes still call for. */
 static unsigned long pace_held(const struct pace *pace, unsigned long now)
 {
 	unsigned long halvings = (now - READ_ONCE(pace->used_at)) / PACE_COOLING;
@@ -41,7 +41,7 @@ static unsigned long pace_held(const struct pace *pace, unsigned long now)
 	return halvings < BITS_PER_LONG ? pace->hold >> halvings : 0;
 }
 
-/* The present mistakes become earlier ones. */
+/* The current mistakes become earlier ones. */
 static void pace_settle(struct pace *pace, unsigned long now)
 {
 	unsigned long wanted = pace_wanted(pace), held = pace_held(pace, now);
@@ -85,8 +85,8 @@ void fpr_pace_reported(struct pace *pace, unsigned long nr, unsigned long waited
  * @nr_dirty: pages that wait for their report
  * @now: jiffies
  *
- * When more waits than was reported lately, it is the allocator that preferred
- * what was reported, and a longer delay would not have helped.
+ * When more waits than was reported lately, the allocator preferred reported
+ * memory, and a longer delay would not have helped.
  *
  * Context: Any.
  * Return: true if at least as much was reported within the last PACE_SOON.
@@ -146,7 +146,7 @@ void fpr_pace_kept(struct pace *pace, unsigned long age, unsigned long base,
  */
 unsigned long fpr_pace_delay(struct pace *pace, unsigned long base, unsigned long now)
 {
-	/* What a job takes is known by then. */
+	/* By then it is known how much a job takes. */
 	if (READ_ONCE(pace->reused) && now - READ_ONCE(pace->reused_at) >= PACE_SOON)
 		pace_settle(pace, now);
 	return clamp(max(pace_held(pace, now), pace_wanted(pace)), base, PACE_MAX * base);

@@ -14,7 +14,7 @@
 
 /* Memory that is needed again within this time was reported by mistake. */
 #define PACE_SOON	(5 * HZ)
-/* A longer delay is halved for each such period in which it was of no use. */
+/* A longer delay is halved for each period of this length in which it was useless. */
 #define PACE_COOLING	(30 * HZ)
 /* The longest delay, as a multiple of the configured one. */
 #define PACE_MAX	16
@@ -36,7 +36,7 @@
  * @reused: of these, pages whose report was a mistake
  * @reused_at: when the first of these was needed; valid if @reused is not 0
  * @hold: the longer delay that would have avoided earlier mistakes; 0: none
- * @used_at: when @hold was last of use
+ * @used_at: when @hold was last useful
  */
 struct pace {
 	unsigned long nr;

@@ -71,7 +71,7 @@ struct batch_element {
 /**
  * struct batch_zone - what may still be taken from a zone
  * @zone: the zone
- * @budget: pages, but for contiguous memory
+ * @budget: pages, without contiguous memory
  * @cma_budget: pages of contiguous memory (CMA)
  */
 struct batch_zone {
@@ -111,7 +111,7 @@ struct batch {
 /**
  * struct pass - where a pass is
  * @prdev: the device
- * @delay: how long memory is to be free before it is reported, in jiffies
+ * @delay: how long memory must be free before it is reported, in jiffies
  * @slack: what falls due within this time is taken as well, in jiffies
  * @section: the section it is in
  * @index: the next granule in that section
@@ -244,7 +244,7 @@ static void put_block(unsigned long pfn, unsigned int order)
 	unsigned long end = pfn + (1UL << order);
 
 	/*
-	 * Pageblock by pageblock, for one of them may have become isolated
+	 * Pageblock by pageblock, because one of them may have become isolated
 	 * meanwhile, and the allocator keeps count by migratetype.
 	 */
 	order = min_t(unsigned int, order, pageblock_order);
@@ -256,9 +256,9 @@ static void put_block(unsigned long pfn, unsigned int order)
 }
 
 /*
- * Give back halves of a block that has just been isolated until what is left, with a
- * page frame in it, is no more than @max.  Under the same hold of the zone's lock, so
- * nobody sees that they were missing.
+ * Give back halves of a block that has just been isolated until the rest, which holds
+ * the page frame, is no larger than @max.  The zone's lock is held throughout, so nobody
+ * sees that they were missing.
  */
 static struct page *shrink_block(struct page *page, unsigned int *order,
 				 unsigned int min_order, unsigned long pfn, unsigned long max)
@@ -446,8 +446,8 @@ static void batch_take(struct batch *batch, struct pass *pass,
 	}
 	__page_reporting_isolate(page, order);
 	/*
-	 * What is isolated is missing to the guest for a moment, whatever is taken of it: the
-	 * largest block is 512 MiB with 64 KiB pages.
+	 * The guest lacks all that is isolated for a moment, however little is taken of it.
+	 * The largest block is 512 MiB with 64 KiB pages.
 	 */
 	page = shrink_block(page, &order, map->order, pfn, min(*budget, spare));
 	spin_unlock_irq(&zone->lock);

@@ -3,7 +3,7 @@
  * When to report, how much at once, and when to look again.
  *
  * Free memory is worth reporting when it is cold: nobody has needed it for a
- * while.  How long that is, pace.c decides.
+ * while.  pace.c decides how long that is.
  */
 #include <linux/bitops.h>
 #include <linux/log2.h>
@@ -15,7 +15,7 @@
  * fpr_policy_due() - should a pass that runs now take this granule?
  * @granule: its record
  * @now: jiffies
- * @delay: how long it is to be free before it is reported
+ * @delay: how long it must be free before it is reported
  * @slack: what falls due within this time is taken as well, so that what was
  *	freed together goes together
  *
@@ -49,10 +49,10 @@ unsigned long fpr_policy_due_in(u32 granule, unsigned long now, unsigned long de
  * @zone: its state
  *
  * An ordinary allocation can use neither contiguous nor atomic reserves, so
- * they are nobody's spare memory; and the zone stays above its high watermark,
- * or kswapd would begin to reclaim.  What lowmem_reserve keeps back counts as
- * missing too, but for half of the free pages at most: a small zone that others
- * may not use at all would otherwise have nothing to spare, ever.
+ * they are not spare; and the zone stays above its high watermark, or kswapd
+ * would begin to reclaim.  What lowmem_reserve keeps back is not spare either, up to
+ * half of the free pages: otherwise a small zone that others may not use at all
+ * would never have anything to spare.
  *
  * Context: Any.
  * Return: Pages.
@@ -70,8 +70,8 @@ unsigned long fpr_policy_spare(const struct policy_zone *zone)
  * @spare: what the zone may miss, from fpr_policy_spare()
  * @granule: the least that can be reported
  *
- * What is on its way to the host is missing to the guest.  An eighth of what
- * the zone can spare leaves it far from reclaim even if the host is slow.
+ * The guest lacks what is on its way to the host.  An eighth of what the zone can
+ * spare leaves it far from reclaim even if the host is slow.
  *
  * Context: Any.
  * Return: Pages, at least @granule; 0 when the zone can spare less than two.

@@ -11,7 +11,7 @@
 #include <linux/minmax.h>
 #include <linux/types.h>
 
-/* The longest wait of less than the threshold. */
+/* How long less than the threshold waits at most. */
 #define POLICY_CRUMBS		(30 * HZ)
 /* The least time between two passes, whatever falls due. */
 #define POLICY_MIN_SLEEP	max(HZ / 50, 1)

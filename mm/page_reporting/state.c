@@ -20,7 +20,7 @@ EXPORT_SYMBOL_GPL(page_reporting_order);
 /* How long memory stays free before it is reported. */
 unsigned int page_reporting_delay_ms = 700;
 
-/* What must wait to be reported before it is worth waking up for. */
+/* How much must wait to be reported before it is worth waking up. */
 unsigned int page_reporting_threshold_kbytes = 4096;
 
 /* Make free memory whole: 0 off (a flush can still ask for it), 1 on. */

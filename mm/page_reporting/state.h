@@ -47,7 +47,7 @@ unsigned long fpr_zone_spare(struct zone *zone);
  * @FPR_LEFT_UNMOVABLE: the kernel's own pages, pages locked in memory, or of a
  *	file system that cannot move them
  * @FPR_LEFT_METADATA: buffers that a file system holds on to
- * @FPR_LEFT_PINNED: pages with references that nobody explains
+ * @FPR_LEFT_PINNED: pages with references that cannot be explained
  * @FPR_LEFT_LOCKED: pages locked, or under writeback
  * @FPR_LEFT_NO_TARGET: no hole to move a page to
  * @FPR_LEFT_RACED: it changed while it was looked at

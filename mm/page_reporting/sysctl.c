@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The knobs: /proc/sys/vm/page_reporting_*, and page_reporting.* on the command
- * line where users know them.  A value out of range is refused.
+ * The knobs: /proc/sys/vm/page_reporting_*, and those that users already know also as
+ * page_reporting.* on the command line.  A value out of range is refused.
  */
 #include <linux/init.h>
 #include <linux/mm.h>

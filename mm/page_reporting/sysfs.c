@@ -25,7 +25,7 @@ static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
 
 #define STAT(_stat)	fpr_stat(FPR_STAT_##_stat)
 
-/* Ever reported; and what the guest has not touched since. */
+/* Reported since boot; and of that, what the guest has not touched since. */
 REPORTING_ATTR(reported_bytes_total, pages_to_bytes(STAT(REPORTED_PAGES)));
 REPORTING_ATTR(reported_bytes, pages_to_bytes(fpr_map_pages(GRANULE_REPORTED)));
 /* Waits to become cold, or to be looked at. */
@@ -49,7 +49,7 @@ REPORTING_ATTR(last_pass_us, STAT(LAST_PASS_US));
 /* Flushes so far: the generation; and how long the last one took. */
 REPORTING_ATTR(flushes, STAT(FLUSHES));
 REPORTING_ATTR(last_flush_us, STAT(LAST_FLUSH_US));
-/* What it had to pass over; and how often all memory was reported again. */
+/* What the flush had to pass over; and how often all memory was reported again. */
 REPORTING_ATTR(last_flush_left_bytes, pages_to_bytes(STAT(LAST_FLUSH_LEFT_PAGES)));
 REPORTING_ATTR(resyncs, STAT(RESYNCS));
 

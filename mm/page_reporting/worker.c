@@ -32,7 +32,7 @@
 
 /* Draining per-CPU lists disturbs everybody: a pass must have reported this much. */
 #define DRAIN_WORTH_PAGES	(SZ_16M >> PAGE_SHIFT)
-/* The least time between two drains after bursts, and between two that nobody asked for. */
+/* Least time between two drains after bursts, and between two that no flush asked for. */
 #define DRAIN_INTERVAL		(5 * HZ)
 /* The wait after an error; it doubles with each further one, up to the maximum. */
 #define BACKOFF_MIN		HZ
@@ -229,7 +229,7 @@ void fpr_drain_free(void)
 static void drain_and_report(void)
 {
 	fpr_drain_free();
-	/* However little that was: it is the rest of what was freed before. */
+	/* Even a little counts: it is the rest of what was freed before. */
 	if (fpr_may_go_on())
 		schedule_pass(fpr_base_delay());
 }
@@ -289,8 +289,8 @@ static bool burst_is_over(void)
 }
 
 /*
- * Get the rest of the burst, which lies on per-CPU lists.  That evacuation has drained
- * them a moment before the burst is no reason to wait.
+ * Get the rest of the burst, which lies on per-CPU lists.  Do not wait because evacuation
+ * drained them a moment before the burst.
  */
 static void drain_after_burst(void)
 {

@@ -29,7 +29,7 @@ def programs():
 
 @pytest.fixture
 def place(programs):
-    """A directory with a short name, for a socket's path must be short."""
+    """A directory with a short name, because a socket's path must be short."""
     path = tempfile.mkdtemp(prefix="ab-")
     os.mkdir(os.path.join(path, "guests"))
     yield path

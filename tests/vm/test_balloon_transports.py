@@ -12,7 +12,7 @@ DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
 # What differs from the usual, and bits of the features that tell that it does.  QEMU's
 # balloon on PCI has no MSI-X vectors, so the interrupts are shared ones everywhere.
 TRANSPORTS = {
-    # Most in one guest, for it does not exclude each other.
+    # Most in one guest, because they do not exclude each other.
     "packed, no event_idx": ("packed=on,event_idx=off,indirect_desc=off", {34: 1, 29: 0, 32: 1}),
     "packed": ("packed=on", {34: 1, 29: 1}),
     "legacy": ("disable-modern=on,disable-legacy=off", {32: 0}),

@@ -33,7 +33,7 @@ def faults(guest):
 
 
 def test_probe(faults):
-    """The n-th allocation of a probe fails, for each n there is."""
+    """The n-th allocation of a probe fails, for every n."""
     guest = faults
     device = guest.sh(f"cd {DRIVER} && echo virtio*").split()[0]
     output = guest.sh(f"""

@@ -46,7 +46,7 @@ def record(guest, record_case):
 @pytest.mark.kernels("debug")
 @pytest.mark.machine(memory=1024, balloon=None, cmdline="kunit.enable=1 kunit.autorun=1")
 def test_kunit(guest, record_case, allow_dmesg):
-    """Without a balloon, for the suites bring a device of their own."""
+    """Without a balloon, because the suites bring a device of their own."""
     allow_dmesg.append(BROKEN)
     suites = record(guest, record_case)
     for start in ("page_reporting", "virtio_balloon_device", "virtio_balloon_misbehaving",

@@ -60,7 +60,7 @@ def test_suspend_to_idle(guest, hold):
 
 @KERNELS
 def test_suspend_to_ram(guest, hold):
-    """The machine is off but for its memory; the host wakes it."""
+    """The machine is off except for its memory; the host wakes it."""
     seen = len(guest.qmp.events)
 
     def wake():

@@ -80,7 +80,7 @@ def holds_up_nothing(guest, suspends=True):
 
 
 def offline(guest):
-    """Memory that has nothing stuck in it goes, for it has come only now."""
+    """Memory without anything stuck in it goes: it was plugged only now."""
     guest.add_dimm(128 * MIB)
     address = guest.qmp.command("query-memory-devices")[-1]["data"]["addr"]
     part = f"{MEMORY}/memory{address // (128 * MIB)}"

@@ -288,7 +288,7 @@ static void listener_ready(struct source *source, uint32_t events)
 
 /*
  * What is there is removed only if it is a socket that nobody listens on. One
- * that is slow to accept, for it has much to do or was stopped, is in use.
+ * that is slow to accept, because it is busy or was stopped, is in use.
  */
 static int make_way(int fd, const struct sockaddr_un *addr)
 {

@@ -30,7 +30,7 @@ static void setup_libvirt(const char *name)
 
 static void setup_firecracker(const char *name)
 {
-	printf("# Before InstanceStart; an interval, for without it there are no statistics\n"
+	printf("# Before InstanceStart; without an interval there are no statistics\n"
 	       "curl --unix-socket " PLACE "/%s.firecracker -X PUT http://localhost/balloon "
 	       "-d '{\"amount_mib\":0,\"deflate_on_oom\":true,\"stats_polling_interval_s\":5,"
 	       "\"free_page_reporting\":true}'\n"

@@ -32,7 +32,7 @@
 #define MASK (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_DELETE_SELF | \
 	      IN_MOVE_SELF | IN_ONLYDIR)
 
-/* As many as guests, for some managers make a directory for each, and a few more. */
+/* As many as guests, because some managers make a directory for each, and a few more. */
 #define WATCHES_MAX (POLICY_MAX_GUESTS + 64)
 #define PLACES_MAX 256
 

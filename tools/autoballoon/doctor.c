@@ -49,13 +49,13 @@ static const struct {
 	  "The socket is not there, or is not visible to the service, which has a /tmp of its "
 	  "own and sees neither /home nor /run/user." },
 	{ ECONNREFUSED, "nobody-listens",
-	  "Nobody listens on the socket: who made it has ended without removing it. Remove it." },
+	  "Nobody listens on the socket: its maker has ended without removing it. Remove it." },
 	{ EAGAIN, "queue-full",
 	  "What listens does not accept connections: it hangs, or others wait for the same "
 	  "socket." },
 	{ ELOOP, "link", "The socket is a link. Name it in a [guest] section's socket." },
-	{ EPROTO, "no-qmp", "What listens on the socket does not speak what it should: QMP, or the API "
-	  "of the transport that is configured for it." },
+	{ EPROTO, "no-qmp", "What listens on the socket speaks neither QMP nor the API of the transport "
+	  "that is configured for it." },
 	{ EMSGSIZE, "no-qmp", "What listens on the socket sends messages that are too long." },
 	{ EMFILE, "descriptors", "The daemon has no file descriptor left: raise LimitNOFILE." },
 };

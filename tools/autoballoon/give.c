@@ -79,7 +79,7 @@ static void add_needy(struct step *s, unsigned int i, uint64_t spare, struct par
  * give_to_needy - answer the guests that ask
  * @s: the step
  *
- * In pieces while the host is short, for a guest that is out of need again asks
+ * In pieces while the host is short, because a guest that is out of need again asks
  * no more.
  */
 void give_to_needy(struct step *s)

@@ -80,7 +80,7 @@ struct guest {
 	uint64_t reports;		/* buffers the guest has reported */
 	bool watch_disks;		/* ask what its disks read: right-sizing goes by it */
 	bool disks_refused;		/* an answer too long, or none */
-	bool stats_refused;		/* there are none to be had */
+	bool stats_refused;		/* the guest gives none */
 	uint64_t disk_reads;		/* bytes ever, UNSET: unknown */
 
 	/* statistics */

@@ -63,7 +63,7 @@ void guest_set_name(struct guest *guest, const char *name)
 /**
  * guest_set_uuid - note a guest's UUID
  * @guest: the guest
- * @uuid: text from outside; what is no UUID is none
+ * @uuid: text from outside; ignored if it is not a UUID
  */
 void guest_set_uuid(struct guest *guest, const char *uuid)
 {
@@ -151,7 +151,7 @@ void guest_set_accepted(struct guest *guest, uint64_t time_ms)
  * guest_set_refused - the target that was sent is not accepted; guest->error says why
  * @guest: the guest
  *
- * It is told once, for it is asked for again.
+ * It is logged once, because it is asked for again.
  */
 void guest_set_refused(struct guest *guest)
 {

@@ -23,7 +23,7 @@ struct model_guest {
 	double kernel;
 	double programs;
 	double cold, hot;
-	double actual, target;		/* as the balloon has it, as the host asked */
+	double actual, target;		/* the balloon's size, and what the host asked for */
 	double charged;			/* memory the host has given it */
 	/* what it says; a liar says something else */
 	bool lies;			/* as if it had nothing left */

@@ -15,7 +15,7 @@
  *
  * The debt to a guest is what was taken from it and not given back. Its size and
  * its debt are the size it would have without us: that, not its RAM, is what it
- * can get back to, for others may have set its size as well.
+ * can get back to, because others may have set its size as well.
  *
  * Whatever the rules say, step_set_target() is the only way out. It keeps every
  * target within the guest's limits and every take above the guest's floor.

@@ -32,11 +32,11 @@ struct policy_config {
 	uint64_t reserve_bytes;		/* what a guest keeps above its need, at most */
 	uint64_t overhead_bytes;	/* QEMU's own memory, not the guest's */
 	uint64_t hold_ms;		/* after a guest needed memory */
-	uint64_t stuck_ms;		/* no progress for so long is stuck */
-	uint64_t cool_ms;		/* leave a stuck guest alone for so long */
+	uint64_t stuck_ms;		/* without progress for this long it is stuck */
+	uint64_t cool_ms;		/* how long to leave a stuck guest alone */
 	uint64_t foreign_ms;		/* leave a guest alone that another one manages */
 	uint64_t boot_ms;		/* leave a guest alone after a reset */
-	uint64_t give_after_ms;		/* host must be quiet for so long */
+	uint64_t give_after_ms;		/* how long the host must be quiet */
 	uint64_t give_interval_ms;	/* between slow gives to one guest */
 	unsigned int give_percent;	/* of RAM, one slow give */
 	uint64_t fault_limit;		/* major faults a second that mean need */

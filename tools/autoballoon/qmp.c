@@ -16,7 +16,7 @@
 #include "util.h"
 
 #define QMP_DEPTH 16
-#define PIECE_MAX 4096		/* so that the heap, grown at the start, will do */
+#define PIECE_MAX 4096		/* so that the heap, grown at the start, is enough */
 
 /**
  * qmp_new - make a parser for one session

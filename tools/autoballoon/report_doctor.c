@@ -108,7 +108,7 @@ static void doctor_host(struct textbuf *tb)
 	}
 	if (engine.save_failed) {
 		f = make(SEVERITY_PROBLEM, "state-not-saved", "The state cannot be "
-				      "written: a restart would forget what was said. It is tried "
+				      "written: a restart would forget all orders. It is tried "
 				      "again every second.");
 		report_finding(tb, "", &f);
 	}

@@ -4,7 +4,7 @@
  *
  * After senpai: probe while it does not hurt, back off as soon as it does, and
  * probe less the closer it comes. The measure is what the guest has to read
- * back from disk: major faults and swap, and what its disks read, for a file
+ * back from disk: major faults and swap, and what its disks read, because a file
  * that is read without being mapped makes no fault.
  *
  *	pressure p = worst rate since the last probe / limit

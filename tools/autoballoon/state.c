@@ -236,7 +236,7 @@ static struct saved_guest *make_room(void)
  * @name: its name
  * @uuid: its UUID, or ""
  *
- * There is always one, for there are more entries than guests.
+ * There is always one, because there are more entries than guests.
  *
  * Return: what is known about it, or a new, empty entry. It is the caller's
  * until state_leave().

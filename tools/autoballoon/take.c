@@ -4,7 +4,7 @@
  *
  * The goal is what is missing of the host's headroom. Guests of low bands give
  * first. Within a band free memory that the host still pays for goes first, of
- * all guests, for nobody misses it; then, from MEDIUM on, page cache, and of that
+ * all guests, because nobody misses it; then, from MEDIUM on, page cache, and of that
  * only as much as the low floor needs.
  *
  * A balloon grows over free memory before it evicts any cache. Where a guest has

@@ -297,7 +297,7 @@ void clean_text(char *text)
 
 /**
  * clean_words - make a sentence fit to stand in quotes, in logs and on terminals
- * @text: what is not plain in it becomes "_", but for blanks
+ * @text: what is not plain in it becomes "_", except blanks
  */
 void clean_words(char *text)
 {

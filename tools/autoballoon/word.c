@@ -53,7 +53,7 @@ uint64_t word_min(const struct word *word, const struct guest_rule *rule, uint64
 }
 
 /**
- * word_max - largest size of a guest, but for a hold
+ * word_max - largest size of a guest, a hold left out
  * @word: the word
  * @rule: what is configured
  * @ram: the guest's RAM in bytes

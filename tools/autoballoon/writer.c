@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Writing files that may be on a slow disk. A thread does it, for a disk that
+ * Writing files that may be on a slow disk. A thread does it, because a disk that
  * stalls does so in the very moment the daemon is needed. Of each file the
  * newest text waits to be written; an older one that has not been is replaced.
  */
@@ -67,7 +67,7 @@ static void *work(void *unused)
 	return unused;
 }
 
-/* Its signals are the loop's; its stack is small, for it is locked. */
+/* Its signals are the loop's; its stack is small, because it is locked. */
 static int start(void)
 {
 	pthread_attr_t attr;

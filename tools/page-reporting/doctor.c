@@ -49,7 +49,7 @@ static bool can_report(const struct snapshot *shot)
 		all++;
 	}
 	if (shot->engine.kind == ENGINE_UPSTREAM)
-		say("note", "this kernel reports free pages, but has no counters and no flush to tell by");
+		say("note", "this kernel reports free pages, but has neither counters nor a flush");
 	if (!all && shot->engine.kind == ENGINE_FULL)
 		say("ok", "free memory is reported to %s", shot->device.name);
 	return !all && shot->engine.kind == ENGINE_FULL;
@@ -73,7 +73,7 @@ static void check_host(const struct snapshot *first, const struct snapshot *last
 		say("BAD", "errors: the device refused %" PRIu64 " requests just now", errors);
 	if (flight->n && first->engine.counter[IN_FLIGHT_BYTES].n &&
 	    !grown(first, last, REQUESTS) && !errors)
-		say("BAD", "stall: the host does not answer; what it was sent is missing here until it does");
+		say("BAD", "stall: the host does not answer; the memory that was reported is unavailable until it does");
 	else if (stalls->n)
 		say("note", "stalls: %" PRIu64 " requests had no answer for 5 s, since boot", stalls->n);
 	else if (!errors)
@@ -109,9 +109,9 @@ static void check_waiting(const struct snapshot *first, const struct snapshot *l
 		return;
 	human_bytes(text, waited);
 	if (engine->delay_ms.known && seconds * 1000 < engine->delay_ms.n)
-		say("note", "young: %s wait for their time (vm.page_reporting_delay_ms)", text);
+		say("note", "young: %s have not been free for long enough (vm.page_reporting_delay_ms)", text);
 	else
-		say("note", "waiting: %s wait longer than the delay: it grows, up to 16 times, while reported memory is needed again soon; or they were passed over; page-reporting flush takes or tells",
+		say("note", "waiting: %s wait longer than the delay: it grows, up to 16 times, while reported memory is needed again soon; or they were passed over; page-reporting flush reports them or says why not",
 		    text);
 }
 
@@ -210,7 +210,7 @@ static void check_order(const struct snapshot *shot)
 	char text[HUMAN_SIZE];
 
 	if (shot->engine.order.known && shot->granule < 2 * MIB)
-		say("note", "order: a granule is %s; a host that backs the guest with huge pages gains nothing by pieces of them",
+		say("note", "order: a granule is %s; a host that backs the guest with huge pages gains nothing from parts of them",
 		    human_bytes(text, shot->granule));
 }
 

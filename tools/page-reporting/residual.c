@@ -3,7 +3,7 @@
  * "residual": what the guest still holds, and why it is not the host's.
  *
  * MemTotal is split completely.  What no counter of the kernel claims is "other";
- * if they claim more than there is, for they are not read at one moment, and a
+ * if they claim more than there is, because they are not read at one moment, and a
  * page in the swap cache may be mapped as well, the surplus is told.
  */
 #include <stdio.h>

@@ -14,7 +14,7 @@
 
 #include "sysfile.h"
 
-/* No file that is read here is longer, but for a machine that we cannot imagine. */
+/* No file that is read here is longer on any machine that we can imagine. */
 #define MAX_BYTES (8u << 20)
 
 static const char *root = "";

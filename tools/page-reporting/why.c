@@ -70,7 +70,7 @@ static void device_reasons(const struct snapshot *shot, struct reasons *reasons)
 			not_negotiated(shot, reasons);
 		else if (shot->place.page_poison && device->feature[FEATURE_PAGE_POISON])
 			add(reasons, "poison", true, nothing,
-			    "with page_poison=1 QEMU takes the reports and drops nothing (init_on_free=1 would not matter)");
+			    "with page_poison=1 QEMU takes the reports and discards nothing (init_on_free=1 does no harm)");
 	}
 }
 
@@ -118,7 +118,7 @@ static void waiting(const struct snapshot *shot, struct reasons *reasons)
 		return;
 	if (engine->threshold_bytes.known && shot->waiting.n < engine->threshold_bytes.n) {
 		add(reasons, "too-little", false, shot->waiting,
-		    "less than vm.page_reporting_threshold_kbytes (%s) waits for company, 30 s at most",
+		    "less than vm.page_reporting_threshold_kbytes (%s) waits for more, 30 s at most",
 		    human(text, UNIT_BYTES, engine->threshold_bytes));
 		return;
 	}

@@ -1,4 +1,4 @@
-"""Chooses QEMU's accelerator by trying, for a /dev/kvm that opens may still not run a kernel.
+"""Chooses QEMU's accelerator by trying, because a /dev/kvm that opens may still not run a kernel.
 
 ACCEL=kvm or ACCEL=tcg in the environment decides instead.
 """

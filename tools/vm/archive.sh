@@ -2,7 +2,7 @@
 # More of Debian's archive than the machine's own releases have.  Sourced, not run.
 #
 # A second apt configuration below build/apt has them; the machine's own lists are
-# read and stay as they are.  Nothing is installed.  Who sources this has set $top,
+# read and stay as they are.  Nothing is installed.  The script that sources this has set $top,
 # and $me, its name in messages.
 
 # shellcheck disable=SC2154 # $top and $me

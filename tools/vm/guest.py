@@ -356,7 +356,7 @@ class Guest:
                             f"({self.console_log})") from error
 
     def _process_ended(self):
-        """Gives a QEMU that is about to end the time to do so, for a truthful message."""
+        """Waits for a QEMU that is about to end, so that the message is true."""
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:

@@ -2,7 +2,7 @@
 
 build/guest/initramfs.cpio.gz serves every kernel for x86-64, those of other machines
 have one of theirs, without stress-ng.  A kernel that has modules gets a copy of it
-with its modules appended, for the kernel unpacks one gzip'd archive after the other.
+with its modules appended: the kernel unpacks one gzip'd archive after the other.
 """
 
 import glob

@@ -3,7 +3,7 @@ several guests that share too little.
 
 The charge is what counts as returned memory: a piece of a transparent huge page
 that is discarded leaves the process (RSS falls) while the whole page stays
-allocated.  File cache that is not shared memory is left out, for the host may
+allocated.  File cache that is not shared memory is left out, because the host may
 drop it at will.
 """
 

@@ -44,7 +44,7 @@ def ready(name=None):
     """The same, but one that is not here yet is fetched."""
     name = name or os.environ.get("QEMU") or STOCK
     if _is_fetched(name) and subprocess.run([FETCH, name], check=False).returncode:
-        raise HostError(f"there is no QEMU {name} to be had (see above)")
+        raise HostError(f"QEMU {name} is not available (see above)")
     return program(name)
 
 

@@ -13,8 +13,8 @@
  * blocks neither suspend nor removal, and memory pressure can take pages back
  * while an inflate request is still out.
  *
- * Three callers do wait, each with a bound or an end: free page reporting (until
- * the answer or the device's reset), page migration and the OOM path (a short
+ * Three callers do wait, each with a limit: free page reporting (until the answer
+ * or the device's reset), page migration and the OOM path (for a short
  * time).  They hold vb->users for reading and are driven out by
  * vb_take_down(), which itself waits while the host goes on answering.
  *
@@ -72,15 +72,15 @@
 #define VB_UNIT_ORDER	min_t(unsigned int, pageblock_order, get_order(SZ_2M))
 #define VB_UNIT_PAGES	BIT(VB_UNIT_ORDER)
 
-/* A block of hinting: as large as there are, but no 512 MiB, as with 64 KiB pages. */
+/* A block of hinting: the largest there is, but not 512 MiB as with 64 KiB pages. */
 #define VB_HINT_ORDER	min_t(unsigned int, MAX_PAGE_ORDER, get_order(SZ_4M))
 #define VB_HINT_PAGES	BIT(VB_HINT_ORDER)
 
 /* Some inflate requests overlap allocation with the wait for answers. */
 #define VB_INFLATE_REQUESTS	4U
-/* Of them left to migration. */
+/* Of these, requests left to migration. */
 #define VB_MIGRATE_REQUESTS	1U
-/* What can be taken back at one go without waiting: 128 MiB. */
+/* What can be taken back at once without waiting: 128 MiB. */
 #define VB_DEFLATE_REQUESTS	128U
 
 /* After LATE the device may need a reset; after WARN the log says so. */
@@ -99,7 +99,7 @@ enum vb_life {
 	VB_STOPPING,
 };
 
-/* Whether pages are parts of whole units; what is whole goes first both ways. */
+/* Whether pages are parts of whole units.  Whole units go first in both directions. */
 enum vb_kind {
 	VB_WHOLE,
 	VB_PIECES,
@@ -171,7 +171,7 @@ struct vb_request {
  * @nr_busy: requests that are not idle
  * @nr_in_flight: length of @in_flight
  * @pages_in_flight: guest pages on @in_flight and @answered
- * @stall: how patient we are
+ * @stall: whether the host takes too long
  */
 struct vb_queue {
 	struct virtqueue *vq;
@@ -221,7 +221,7 @@ struct vb_size {
  * @hold_length: its length, in jiffies; grows when pressure comes back soon
  * @nr_taken: guest pages that came back since it began, or are to
  * @calm: at the last look all of them were spare again
- * @calm_since: jiffies since when, if so
+ * @calm_since: since when, in jiffies; valid if @calm
  */
 struct vb_relief {
 	spinlock_t lock;	/* all below */
@@ -319,7 +319,7 @@ struct vb_hints {
  * @dev: what the engine calls
  * @registered: with the engine
  * @sent: jiffies when a report was put on the ring last
- * @stall: how patient we are
+ * @stall: whether the host takes too long
  */
 struct vb_reporting {
 	struct virtqueue *vq;
@@ -381,7 +381,7 @@ struct vb_watch {
  * @low_nodes: nodes that fell below the low watermark since the last sample
  * @work: takes a sample and acts on it
  * @sampled_at: jiffies of the last sample
- * @low_after: jiffies before which passing the low watermark is no news
+ * @low_after: jiffies before which the low watermark is not looked at again
  * @memory: the policy's
  * @nr_released: guest pages given back under pressure since probe
  */
@@ -434,8 +434,8 @@ struct vb_recover {
  * @unit_backoff: the last value of @unit_skip
  * @nr_pages: guest pages that belong to the host, in flight or not
  * @nr_returned: guest pages given back to the guest since probe
- * @no_inflate: this guest must not give pages away
- * @reclaimable: pages come back when the guest needs them, and count so
+ * @no_inflate: this guest must not give pages to the host
+ * @reclaimable: pages come back when the guest needs them, and count as reclaimable
  * @size: the size state machine
  * @relief: whether and since when the guest has its pages back
  * @cushion: what makes memory spare where there is swap

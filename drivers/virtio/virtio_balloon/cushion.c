@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Makes memory spare by having cold pages go to swap.
+ * Makes memory spare by swapping out cold pages.
  *
  * The balloon leaves a reserve to the guest, and a guest with swap can always make
- * more: what it does not use goes to disk.  That takes allocations which run into the
- * watermarks, and those must not come at the cost of the reserve.  So the reserve itself is
- * allocated for the time of the inflation, as a cushion: reclaim works for that, at
- * the pace that it is capable of, and what comes back at the end is free memory.  It is
- * twice the reserve, for at the edge of the reserve a single task that reclaims would have
- * pages come back.
+ * more: what it does not use goes to disk.  To start that, allocations have to run into the
+ * watermarks, and they must not use up the reserve.  So the reserve itself is allocated
+ * during the inflation, as a cushion: reclaim works to fill it, at the pace that it is
+ * capable of, and at the end the cushion becomes free memory.  It is twice the reserve,
+ * because at the edge of the reserve a single task that reclaims would make pages
+ * come back.
  *
- * Reclaim that fails is often merely waiting for the disk.  The cushion is kept while
- * something comes of it now and then.
+ * Reclaim that fails often merely waits for the disk.  The cushion is kept while
+ * reclaim succeeds now and then.
  *
  * A task that needs memory meanwhile reclaims like the balloon.  If that fails, the
  * OOM path or the pressure path takes the cushion first.
@@ -27,7 +27,7 @@
 #define CUSHION_STEP	(SZ_4M >> PAGE_SHIFT)
 #define CUSHION_SWAP	(SZ_32M >> PAGE_SHIFT)
 
-/* For so long nothing may come of reclaim. */
+/* How long reclaim may fail before the cushion is given up. */
 #define CUSHION_PATIENCE	(2 * HZ)
 
 /**
@@ -35,7 +35,7 @@
  * @vb: the balloon
  *
  * Context: Any.
- * Return: guest pages, which are as good as spare.
+ * Return: guest pages; they count as spare.
  */
 unsigned long vb_cushion_pages(struct virtio_balloon *vb)
 {
@@ -99,7 +99,7 @@ bool vb_cushion_grow(struct virtio_balloon *vb)
 		return false;
 
 	WRITE_ONCE(vb->size.inflating_task, current);
-	/* It may take more than it gains, for others allocate as well. */
+	/* It may take more than it gains, because others allocate as well. */
 	for (i = 0; i < 2 * want; i++) {
 		if (i % 64 == 0) {
 			spare = vb_spare() + vb_cushion_pages(vb);

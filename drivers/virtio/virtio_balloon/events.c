@@ -6,7 +6,7 @@
  * so an inflating balloon would be told to deflate by its own inflation.  PSI would be
  * wrong, too: it counts the stalls of containers at limits of their own, and the time
  * of kswapd.  What is needed are the tracepoints of reclaim, which cost nothing while
- * nobody uses them.  They are looked up by name, for modules cannot link to them; the
+ * nobody uses them.  They are looked up by name, because modules cannot link to them; the
  * compiler still compares our probes with their declarations.
  *
  * Without CONFIG_TRACEPOINTS there are no events, and pressure.c polls.
@@ -17,7 +17,7 @@
 
 #include "balloon.h"
 
-/* Reclaim for the sake of a large block is no lack of memory. */
+/* Reclaim to make a large block is not a lack of memory. */
 static void reclaim_begins(void *data, gfp_t gfp_flags, int order,
 			   struct mem_cgroup *memcg)
 {

@@ -23,8 +23,8 @@
 #include "balloon.h"
 
 /*
- * Only what is free: no reclaim, no reserves, no complaint.  Not movable, for blocks
- * do not move: CMA areas and memory that may go offline are not theirs.
+ * Only free memory: no reclaim, no reserves, no warning.  Not movable, because blocks
+ * do not move: they must not use CMA areas or memory that may go offline.
  */
 #define HINT_GFP		(__GFP_HIGHMEM | __GFP_NORETRY | __GFP_NOMEMALLOC | \
 				 __GFP_NOWARN)
@@ -36,7 +36,7 @@
 #define HINT_BATCH		64
 #define HINT_RING_PAUSE		1
 
-/* A ring that stays full for so long has no host behind it. */
+/* A ring that stays full for this long has no host behind it. */
 #define HINT_RING_PATIENCE	(10 * HZ)
 
 /* A config space that changes all the time is read as it is. */
@@ -45,7 +45,7 @@
 /* While blocks are held: how often to look whether the guest needs them. */
 #define HINT_WATCH_PERIOD	(HZ / 10)
 
-/* So much stays free beyond the high watermarks while hints are held. */
+/* How much stays free above the high watermarks while hints are held. */
 static long hint_keep_pages(void)
 {
 	return totalram_pages() / 64;
@@ -227,11 +227,11 @@ static unsigned long hint_follow(struct virtio_balloon *vb, u32 id)
 
 	hint_reap(hints);
 
-	/* Whatever is still to be said, the blocks are not needed for it. */
+	/* Whatever is still to be sent, it does not need the blocks. */
 	if (id == VIRTIO_BALLOON_CMD_ID_DONE)
 		hint_release_all(vb);
 
-	/* A new id or a stop ends what is being fed; out of memory ends it, too. */
+	/* A new id or a stop ends the feeding, and so does a lack of memory. */
 	if (hints->feeding && id == hints->current_id) {
 		pause = hint_feed(vb);
 		if (pause)
@@ -271,9 +271,9 @@ static unsigned long hint_follow(struct virtio_balloon *vb, u32 id)
  *
  * QEMU shows 0 instead of the id from the start buffer until the stop buffer, and
  * that means stop.  A driver that reads it then, because of an interrupt that came
- * late or was about the balloon's size, would tell the host not to be told more.  But
- * what has changed has a new generation (virtio 1.2, 2.5.3), and this has not: such a
- * 0 is no news.  It is no news either if the size is what has changed.  Legacy devices
+ * late or was about the balloon's size, would end hinting early.  But a real change
+ * comes with a new generation (virtio 1.2, 2.5.3), and this does not: such a 0 is
+ * ignored.  It is also ignored if the size is what has changed.  Legacy devices
  * have no generation, whatever their transport returns for it.
  */
 static void hint_read_id(struct virtio_balloon *vb)

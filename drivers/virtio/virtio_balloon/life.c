@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One way up and one way down.  vb_bring_up() serves probe, resume and recovery,
- * vb_take_down() removal, suspend and recovery; between them the device is ours to use.
- * At the end of the system there is a short cut.
+ * One way up and one way down.  vb_bring_up() serves probe, resume and recovery;
+ * vb_take_down() serves removal, suspend and recovery; between them the device may be used.
+ * Shutdown of the system has a shorter way down.
  */
 #include <linux/device.h>
 #include <linux/mm.h>
@@ -16,7 +16,7 @@
 
 #define RECOVER_DELAY_MIN	HZ
 #define RECOVER_DELAY_MAX	(300 * HZ)
-/* A device that ran for so long has recovered. */
+/* A device that has run for this long has recovered. */
 #define RECOVER_LASTING		(600 * HZ)
 
 /* In the order of the specification; a queue that is not negotiated has no index. */
@@ -205,10 +205,10 @@ void vb_take_down(struct virtio_balloon *vb)
 }
 
 /*
- * The system goes down, or another kernel takes over.  The bus breaks and resets the
- * device soon, with whatever is under way: work would go on with a dead device, and a
- * report would wait for its answer for ever.  So all that stops before, on the kernels too
- * that ask no driver about it.  No page is taken back: nobody needs it now.
+ * The system goes down, or another kernel takes over.  The bus is about to break and reset
+ * the device, with whatever is under way: work would go on with a dead device, and a
+ * report would wait for its answer for ever.  So all that stops first, also on kernels
+ * that have no shutdown callback for drivers.  No page is taken back: nobody needs it now.
  */
 static int shut_down(struct notifier_block *nb, unsigned long event, void *data)
 {

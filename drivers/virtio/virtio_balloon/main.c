@@ -23,7 +23,7 @@
 /**
  * vb_in_capture_kernel() - was this kernel started by one that crashed?
  *
- * A function of its own so that a test can have it so.
+ * A separate function so that KUnit can replace it.
  *
  * Context: Any.
  * Return: whether it was.
@@ -37,7 +37,7 @@ bool vb_in_capture_kernel(void)
 /**
  * vb_in_confidential_guest() - is the guest's memory hidden from the host?
  *
- * A function of its own for the same reason.
+ * A separate function for the same reason.
  *
  * Context: Any.
  * Return: whether it is.
@@ -149,7 +149,7 @@ static int vb_probe(struct virtio_device *vdev)
 	if (err)
 		goto fail_oom;
 
-	/* Worth less without, yet worth something. */
+	/* The balloon is of less use without reporting, but still of use. */
 	err = vb_reporting_register(vb);
 	if (err)
 		dev_warn(&vdev->dev, "free page reporting is off: %d\n", err);
@@ -174,7 +174,7 @@ static void vb_remove(struct virtio_device *vdev)
 	vb_recover_stop(vb);
 	vb_oom_unregister(vb);
 	vb_take_down(vb);
-	/* One that failed to come up again is off, and yet not as a reset leaves it. */
+	/* A device that failed to come up again is off, but not as a reset leaves it. */
 	if (vdev->config->get_status(vdev))
 		virtio_reset_device(vdev);
 	vb_reporting_unregister(vb);

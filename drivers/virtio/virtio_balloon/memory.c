@@ -35,7 +35,7 @@ static unsigned long zone_free(struct zone *zone)
 	return nr_free > keep ? nr_free - keep : 0;
 }
 
-/* As node_page_state_pages(), which modules cannot call.  Slab counts in pages, too. */
+/* Like node_page_state_pages(), which modules cannot call.  Slab counts in pages, too. */
 static unsigned long node_pages(const struct pglist_data *pgdat, enum node_stat_item item)
 {
 	return max(atomic_long_read(&pgdat->vm_stat[item]), 0L);
@@ -46,7 +46,7 @@ static unsigned long node_pages(const struct pglist_data *pgdat, enum node_stat_
  * @nid: an online node
  *
  * Free pages that tasks can have, and page cache and slab objects that can be
- * dropped; of what is in use some will be needed again, so only half counts.
+ * dropped.  Some of what is in use will be needed again, so only half counts.
  *
  * Context: Any.
  * Return: guest pages.
@@ -102,7 +102,7 @@ unsigned long vb_swap_spare(void)
  * @vb: the balloon
  *
  * Without it an impossible target would take the last free page, and the next
- * allocation of anybody would end in the OOM killer.
+ * allocation by anybody would call the OOM killer.
  *
  * Context: Any.
  * Return: guest pages.
@@ -157,8 +157,8 @@ static unsigned long low_watermarks(void)
  * vb_available() - memory that is available, without what is in the balloon
  * @vb: the balloon
  *
- * MemAvailable counts the balloon as what can be reclaimed if pressure takes it
- * back.  The guest may count on that; the host has it already.
+ * MemAvailable counts the balloon as reclaimable if pressure takes it back.  The guest
+ * may count on that memory, but the host must not: it has it already.
  *
  * Context: Any.
  * Return: guest pages.
@@ -181,7 +181,7 @@ unsigned long vb_available(struct virtio_balloon *vb)
  * vb_free_above_high() - free memory beyond what keeps reclaim asleep
  *
  * Context: Any.
- * Return: guest pages; negative if some zones miss more than others have.
+ * Return: guest pages; negative if some zones lack more than others have.
  */
 long vb_free_above_high(void)
 {

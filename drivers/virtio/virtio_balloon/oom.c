@@ -4,8 +4,8 @@
  *
  * Runs under oom_lock, where every allocating task of the guest may be waiting,
  * so it allocates nothing, takes no lock that is held across the host's answer,
- * and waits for the host only if otherwise nothing would come back, for a bounded
- * time.  What it returns is what really became free.
+ * and waits for the host only if nothing would come back otherwise, and not for long.
+ * It returns what really became free.
  *
  * One call frees far more than a page fault needs: each call stands at the end of
  * some fruitless rounds of reclaim, which is what makes a big allocation slow.
@@ -47,7 +47,7 @@ static int oom_notify(struct notifier_block *nb, unsigned long unused, void *dat
 	if (READ_ONCE(vb->life) != VB_ON)
 		return NOTIFY_DONE;
 
-	/* Only one OOM at a time is handled, but for sysrq; be safe all the same. */
+	/* Only one OOM at a time is handled, except by sysrq; be safe all the same. */
 	spin_lock(&vb->oom.lock);
 	want = oom_step(vb);
 	spin_unlock(&vb->oom.lock);

@@ -27,7 +27,7 @@
 #define TAKE_GFP	((IS_ENABLED(CONFIG_BALLOON_MIGRATION) ? GFP_HIGHUSER_MOVABLE : \
 			  GFP_HIGHUSER) | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
-/* Compaction that has failed defers itself for up to so many attempts. */
+/* Compaction that has failed defers itself for up to this many attempts. */
 #define UNIT_TRIES	64
 /* Free memory with which that pays; with less there is little to make a unit of. */
 #define UNIT_ROOM	((long)(SZ_64M >> PAGE_SHIFT))
@@ -35,7 +35,7 @@
 #define UNIT_SKIP_MIN	2
 #define UNIT_SKIP_MAX	32
 
-/* A host that owes an answer for so long will not get to see more pages. */
+/* A host that has owed an answer for this long gets no more pages. */
 #define ANNOUNCE_PATIENCE	(5 * HZ)
 
 /* The node that can spare most.  Taking from it makes the nodes equal. */
@@ -57,11 +57,11 @@ static int richest_node(void)
 }
 
 /*
- * Has the kernel make a unit whole.  Compaction that fails defers itself, and passes over
+ * Lets the kernel make a unit whole.  Compaction that fails defers itself, and passes over
  * pageblocks in which an earlier scan found nothing.  An attempt that it cuts short costs
- * little: asking on, and now and then having all blocks looked at again, is cheaper than
- * what the host does not gain by pieces.  If it fails even so, there may be nothing to be
- * made.  Page cache is not reclaimed for that in the background.
+ * little.  To keep asking, and now and then to have all blocks looked at again, costs less
+ * than the host loses by getting pieces.  If it fails even so, there may be no unit to
+ * make.  Page cache is not reclaimed for that in the background.
  */
 static struct page *make_unit(struct virtio_balloon *vb, int nid)
 {
@@ -317,7 +317,7 @@ void vb_finish(struct virtio_balloon *vb)
  *
  * Waits for the host only while nothing at all has come back: because it has to
  * be told first, or because all requests are out.  A device that is off has nothing
- * to give, for what it had is on its way to the guest.
+ * to give, because what it had is on its way to the guest.
  *
  * Context: Process context, under oom_lock too: allocates nothing.
  * Return: guest pages that came back while it ran, whoever freed them.
@@ -354,7 +354,7 @@ unsigned long vb_relieve(struct virtio_balloon *vb, unsigned long want, int nid,
 	return freed;
 }
 
-/* Keeps what the host has acknowledged, for it is not to be used before the reset. */
+/* Keeps what the host has acknowledged: it must not be used before the reset. */
 static bool park_deflated(struct virtio_balloon *vb, struct list_head *parked)
 {
 	struct vb_request *req;
@@ -383,7 +383,7 @@ static bool all_announced(struct virtio_balloon *vb)
  * @parked: where to keep pages that the host has acknowledged
  *
  * The host has to learn of each page that will be used (virtio 1.2, 5.5.6.1), and
- * a reset tells it nothing.  No page is used yet, for only the reset ends the host's
+ * a reset tells it nothing.  No page is used yet, because only the reset ends the host's
  * claim to the target.  Gives up on a host that does not answer.
  *
  * Context: Process context, sleeps.
@@ -405,7 +405,7 @@ void vb_announce_all(struct virtio_balloon *vb, struct list_head *parked)
 		if (left <= 0 || virtqueue_is_broken(vb->deflate.vq) ||
 		    virtqueue_is_broken(vb->inflate.vq))
 			return;
-		/* Isolated pages come back without a sound, hence not for long. */
+		/* Nothing tells when isolated pages come back, so wait for a short time only. */
 		wait_event_timeout(vb->acked, vb_queue_poll(vb, &vb->inflate) ||
 				   vb_queue_poll(vb, &vb->deflate), min(left, HZ / 10));
 	}
@@ -429,7 +429,7 @@ static void release_requests(struct virtio_balloon *vb, struct vb_queue *queue)
  *
  * Before the reset none of them may be used unless the host's target allows it
  * (virtio 1.2, 5.5.6.1); afterwards no balloon exists any more.  Pages that a
- * migration has isolated come back soon, for it cannot reach the device now.
+ * migration has isolated come back soon, because it cannot reach the device now.
  *
  * Context: Process context, sleeps.
  */

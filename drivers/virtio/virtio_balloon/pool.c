@@ -3,10 +3,10 @@
  * The pages that belong to the host: where they are kept and how they are counted.
  *
  * Each NUMA node has two pools: pages of whole units, and single pages.  A host backs
- * guests with huge pages, and gains something only by what is whole; so the balloon
- * takes units first, and gives units back first, which leaves the guest's free memory
- * whole as well.  Page migration sees the pools, one balloon_dev_info each; the page
- * that takes another's place is in that one's pool, be it of another node or a piece.
+ * guests with huge pages, and gains only by whole units; so the balloon takes units
+ * first, and gives units back first, which leaves the guest's free memory whole as
+ * well.  Page migration sees the pools, one balloon_dev_info each.  A page that takes
+ * another's place enters that page's pool, even if it is of another node or a piece.
  *
  * How pages count in the guest depends on whose they are.  Without DEFLATE_ON_OOM they
  * are gone: MemTotal becomes smaller.  With it they come back when the guest needs
@@ -113,7 +113,7 @@ static int neediest_node(struct virtio_balloon *vb, enum vb_kind kind)
 	for_each_online_node(nid) {
 		if (list_empty(&vb->nodes[nid].pools[kind].info.pages))
 			continue;
-		/* Alone it need not be compared. */
+		/* A single candidate need not be compared. */
 		spare = nr_online_nodes > 1 ? vb_node_spare(nid) : 0;
 		if (spare < least) {
 			least = spare;
@@ -133,7 +133,7 @@ static int neediest_node(struct virtio_balloon *vb, enum vb_kind kind)
  * Whole units first.  Pages that are isolated for migration stay.
  *
  * Context: Process context.
- * Return: how many it took, all of one pool; 0 if there is none to be had.
+ * Return: how many it took, all of one pool; 0 if there are none.
  */
 size_t vb_pool_take(struct virtio_balloon *vb, struct list_head *pages, size_t nr, int nid)
 {
@@ -154,11 +154,11 @@ size_t vb_pool_take(struct virtio_balloon *vb, struct list_head *pages, size_t n
 }
 
 /**
- * vb_pools_empty() - is nothing left, isolated pages included?
+ * vb_pools_empty() - are all pools empty, isolated pages included?
  * @vb: the balloon
  *
  * Context: Process context.
- * Return: whether.
+ * Return: whether they are.
  */
 bool vb_pools_empty(struct virtio_balloon *vb)
 {

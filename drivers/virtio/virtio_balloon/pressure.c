@@ -4,7 +4,7 @@
  * killer, and stops inflation that would bring it there.
  *
  * Allocations that run into the watermarks raise an event (events.c); the event queues a
- * sample through irq_work, for it may come with any lock held.  While nothing happens
+ * sample through irq_work, because it may come with any lock held.  While nothing happens
  * no sample is taken.
  *
  * Pages go back only if the host has agreed to it, by VIRTIO_BALLOON_F_DEFLATE_ON_OOM,
@@ -44,7 +44,7 @@ static void pressure_event(struct vb_watch *watch, int nid)
 	struct virtio_balloon *vb = container_of(watch, struct virtio_balloon, pressure.watch);
 	struct vb_pressure *pressure = &vb->pressure;
 
-	/* Reclaim that our own inflation causes is no need of the guest. */
+	/* Reclaim that our own inflation causes does not mean that the guest needs memory. */
 	if (current == READ_ONCE(vb->size.inflating_task))
 		return;
 	if (nid == NUMA_NO_NODE) {
@@ -84,7 +84,7 @@ static void take_sample(struct virtio_balloon *vb, struct vb_pressure_sample *sa
 	/* Announced already, and coming as soon as the host says so. */
 	if (vb_has(vb, VIRTIO_BALLOON_F_MUST_TELL_HOST))
 		sample->spare += READ_ONCE(vb->deflate.pages_in_flight);
-	/* To make tasks reclaim is what the cushion is for. */
+	/* The cushion is there to make tasks reclaim. */
 	if (vb_cushion_pages(vb))
 		sample->stalls = 0;
 }

@@ -2,17 +2,17 @@
 /*
  * Judges samples of memory pressure.  Pure: see pressure_policy.h.
  *
- * Two signs of need, and both are about what the whole guest has left:
+ * There are two signs of need.  Both are about what the whole guest has left:
  *   - little is left that is free or cheap to free.  Page cache that can be
  *     dropped counts as left, so a guest that merely reads files is not in need;
  *   - tasks reclaim memory themselves, while not much more is left than inflation
  *     would leave.
- * That somebody waits for memory is no sign by itself: a container at its own limit
- * does, beside gigabytes that are free.
+ * A task that waits for memory is no sign by itself: in a container at its own limit
+ * it does so beside gigabytes of free memory.
  *
- * The release fills the gap up to twice the reserve, for the edge of the reserve is
- * where the next allocation would squeeze the guest again.  A need that grows faster
- * than releases follow each other makes them double, and what will be used up before
+ * The release fills the gap up to twice the reserve, because at the edge of the reserve
+ * the next allocation would squeeze the guest again.  A need that grows faster than
+ * releases follow each other makes them double, and what will be used up before
  * the next sample counts as used.
  */
 #include <linux/minmax.h>

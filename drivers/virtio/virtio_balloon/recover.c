@@ -3,11 +3,11 @@
  * A device that has set DEVICE_NEEDS_RESET will not answer any more (virtio 1.2,
  * 2.1.1: the driver SHOULD NOT rely on completion of operations), nor will one whose
  * ring the core has found to be corrupt.  It is taken down at once, which gives its
- * pages back to the guest, and brought up again; later and later if that does not
- * last.
+ * pages back to the guest, and brought up again, after growing delays if it keeps
+ * failing.
  *
- * To notice is the business of this file, to act that of life.c.  The work runs on a
- * freezable queue, but not on the driver's own, which it drains.
+ * This file notices, and life.c acts.  The work runs on a freezable queue, but not on
+ * the driver's own, which it drains.
  */
 #include <linux/kernel.h>
 #include <linux/virtio_config.h>
@@ -15,7 +15,7 @@
 #include "balloon.h"
 
 /**
- * vb_needs_reset() - is the device at its end?
+ * vb_needs_reset() - has the device failed?
  * @vb: the balloon
  *
  * Context: Process context; its queues exist.
@@ -30,7 +30,7 @@ bool vb_needs_reset(struct virtio_balloon *vb)
 	/* All ones is what is read from a device that has been pulled out. */
 	if (status == U8_MAX)
 		return false;
-	/* Shutdown breaks and resets the device, and it has to stay so. */
+	/* Shutdown breaks and resets the device, and it has to stay that way. */
 	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK) || system_state > SYSTEM_RUNNING)
 		return false;
 	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)

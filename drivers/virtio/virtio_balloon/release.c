@@ -15,8 +15,8 @@
  * @nid: the node that needs them, or NUMA_NO_NODE
  * @timeout: how long to wait for the host at most, in jiffies
  *
- * Hinted blocks first, which cost nothing.  Pages of the balloon only as far as the
- * host and the user allow it; inflation pauses in any case.
+ * Hinted blocks come first, because they cost nothing.  Pages of the balloon come only
+ * as far as the host and the user allow it.  Inflation pauses in any case.
  *
  * Context: Process context, under oom_lock too: allocates nothing.
  * Return: guest pages that came back.
@@ -32,7 +32,7 @@ unsigned long vb_release(struct virtio_balloon *vb, enum vb_reason reason,
 
 	got = vb_hints_release(vb, want);
 	got += vb_cushion_drop(vb);
-	/* A guest that must obey has no choice, unless it is dying of it. */
+	/* A guest that must obey has no choice, unless it would die of it. */
 	if (hold)
 		vb_hold(vb, reason, shows ? want : ULONG_MAX);
 

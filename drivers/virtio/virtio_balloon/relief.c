@@ -3,14 +3,14 @@
  * Whether the balloon may let go by itself, and the time afterwards in which it does
  * not inflate: the hold-off.  Otherwise it would take at once what it has just given.
  *
- * A hold-off is bounded: signs of unease make it longer, up to twice its length.  It
- * outlives a change of the host's target, for a controller that sets one every few
- * seconds would have the balloon swing; a target below what the balloon holds is
+ * A hold-off is bounded: signs of unease make it longer, up to twice its length.  A
+ * change of the host's target does not end it: a controller that sets one every few
+ * seconds would make the balloon swing.  A target below what the balloon holds is
  * followed all the same.
  *
  * After pressure it ends early when all that came back is spare again: the job is over,
- * and a host that is short of memory itself need not wait.  A guest that needs it time
- * and again has longer hold-offs, and these end early only after some calm.
+ * and a host that is short of memory itself need not wait.  A guest that needs memory
+ * again and again has longer hold-offs, which end early only after some calm.
  */
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -112,7 +112,7 @@ void vb_hold(struct virtio_balloon *vb, enum vb_reason reason, unsigned long wan
 		relief->hold_length = vb_hold_next(relief->hold_length, first_length(), soon);
 		relief->nr_taken = 0;
 	}
-	/* Until it is known what comes, all of it is taken to be in use. */
+	/* Until it is known what comes back, all of it counts as in use. */
 	relief->nr_taken = size_add(relief->nr_taken, want);
 	relief->calm = false;
 	relief->hold = true;
@@ -205,7 +205,7 @@ bool vb_holding(struct virtio_balloon *vb, unsigned long spare, unsigned long *l
 }
 
 /**
- * vb_end_hold() - there is no balloon any more to hold
+ * vb_end_hold() - end a hold-off, because the balloon is gone
  * @vb: the balloon, its device reset
  *
  * Context: Process context.

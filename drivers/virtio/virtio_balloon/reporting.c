@@ -6,7 +6,7 @@
  * back when that returns.  So an early return means that a guest may write to a
  * page the host is about to discard.  report() therefore returns in two cases
  * only: the host has used the buffers, or the device has been reset and owns
- * nothing any more.  Neither a broken queue nor a signal nor any timeout will do.
+ * nothing any more.  A broken queue, a signal or a timeout is no reason to return.
  *
  * That puts a duty on the removal of a device that does not answer any more, be it
  * hung or gone: unregistering waits for report(), and report() waits for the

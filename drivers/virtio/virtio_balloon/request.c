@@ -32,7 +32,7 @@ int vb_queue_fill(struct vb_queue *queue, unsigned int nr_requests)
 		req = kzalloc_obj(*req, GFP_KERNEL);
 		if (!req)
 			return -ENOMEM;
-		/* Apart, for together they would take the next size of kmalloc(). */
+		/* Allocated apart: together they would need the next size of kmalloc(). */
 		req->pfns = kmalloc_array(VB_REQUEST_PFNS, sizeof(*req->pfns), GFP_KERNEL);
 		if (!req->pfns) {
 			kfree(req);
@@ -82,7 +82,7 @@ void vb_queue_exit(struct vb_queue *queue)
  * @keep: how many to leave to others, if there are more than that in all
  *
  * No more are in use than the ring has room for, at one descriptor each.  So a
- * request that was taken can be sent, or the device is at its end.
+ * request that was taken can be sent, unless the device has failed.
  *
  * Context: Any but interrupts.
  * Return: an empty request, or NULL when all are in use.
@@ -188,7 +188,7 @@ int vb_request_send(struct virtio_balloon *vb, struct vb_queue *queue,
 }
 
 /**
- * vb_request_strand() - a request that could not be sent, for good
+ * vb_request_strand() - hold a request that cannot be sent until the device is reset
  * @queue: the queue
  * @req: holds what may be freed only after the device's reset
  *

@@ -14,7 +14,7 @@
 /* How many requests one run of the work may send before it yields. */
 #define VB_SIZE_BATCH	16
 
-/* A look at requests in flight now and then, for a host that does not answer. */
+/* How often to look at requests in flight, in case the host does not answer. */
 #define VB_STALL_LOOK	(10 * HZ)
 
 /* How soon to look again for memory that is being swapped out. */
@@ -33,8 +33,8 @@ static void set_state(struct virtio_balloon *vb, enum vb_size_state state)
 
 /*
  * Config fields of this device are little-endian even on a legacy transport
- * (virtio 1.2, 5.5.4.0.0.1).  Rounded up to guest pages, for a target that is no
- * multiple could never be met and would be chased for ever.
+ * (virtio 1.2, 5.5.4.0.0.1).  Rounded up to guest pages: a target that is no multiple
+ * could never be met, and would be chased for ever.
  */
 static void read_target(struct virtio_balloon *vb)
 {
@@ -48,7 +48,7 @@ static void read_target(struct virtio_balloon *vb)
 		return;
 
 	WRITE_ONCE(size->target, target);
-	/* A new wish is a new chance, though not a licence to spin. */
+	/* Try again at once for a new target, but do not spin. */
 	size->backoff = min_t(unsigned long, size->backoff, VB_BACKOFF_MIN);
 	if (time_after(size->retry_at, jiffies + VB_BACKOFF_MIN))
 		size->retry_at = jiffies + VB_BACKOFF_MIN;
@@ -95,7 +95,7 @@ static void fill_view(struct virtio_balloon *vb, struct vb_size_view *view)
 
 		view->headroom = spare > reserve ? spare - reserve : 0;
 	}
-	/* A release fills the gap up to twice the reserve: that much is no calm. */
+	/* A release fills the gap up to twice the reserve, so that much alone is not calm. */
 	idle = view->headroom - min_t(u64, view->headroom, vb_reserve(vb));
 	view->hold = vb_holding(vb, idle, &view->hold_until);
 }
@@ -118,7 +118,7 @@ static void make_plan(struct virtio_balloon *vb, struct vb_size_view *view,
 	vb_size_decide(view, plan);
 	set_state(vb, plan->state);
 
-	/* Where memory can be made, it is. */
+	/* Make memory spare where that is possible. */
 	if (plan->out_of_puff && vb_cushion_grow(vb)) {
 		fill_view(vb, view);
 		vb_size_decide(view, plan);

@@ -4,7 +4,7 @@
  *
  * One direction at a time.  While requests of one direction are out, the other
  * one waits for their answers; so a target that flips faster than the host
- * answers makes the balloon slow, never busy in circles.
+ * answers makes the balloon slow, but never makes it spin.
  */
 #include <linux/minmax.h>
 

@@ -113,7 +113,7 @@ static void vb_stats_work(struct work_struct *work)
  * vb_stats_look() - answer if the host asks for statistics
  * @vb: the balloon
  *
- * Collecting them may sleep, so a work does it.
+ * Collecting them may sleep, so a work item does it.
  *
  * Context: Any, interrupts included.
  */

@@ -6,7 +6,7 @@
  * own wakeup source ends with the interrupt handler, and the work would come too
  * late if the system suspended again right away.  So the interrupt sets an ASKED
  * bit, the work turns it into a BUSY bit, and the last bit to go lets the system
- * sleep.  Two bits each, for a new wish may come in while the work is at it.
+ * sleep.  There are two bits for each, because a new wish may come while the work runs.
  */
 #include <linux/device.h>
 

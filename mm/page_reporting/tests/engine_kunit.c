@@ -441,7 +441,7 @@ static void isolated_is_left_alone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, most(0, BLOCK_PAGES), 1U);
 }
 
-/* Are so many pages free, but for what others allocate meanwhile? */
+/* Are this many pages free, except for what others allocate meanwhile? */
 static bool counted(unsigned long want)
 {
 	drain();

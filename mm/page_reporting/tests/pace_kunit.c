@@ -41,7 +41,7 @@ static void job_that_comes_again_is_waited_for(struct kunit *test)
 	delay = fpr_pace_delay(&pace, BASE, now);
 	KUNIT_EXPECT_GT(test, delay, gap);
 	KUNIT_EXPECT_LE(test, delay, 2 * gap);
-	/* And it stays so while that is of use. */
+	/* And it stays that long while that is useful. */
 	for (int i = 0; i < 100; i++) {
 		now += 5 * BASE;
 		fpr_pace_kept(&pace, gap, BASE, now);

@@ -4,7 +4,7 @@
  *
  * Threads: main accepts connections; one keeps the connection to libvirtd; one runs
  * libvirt's event loop; and there is one for each domain that the daemon has a
- * session with, for a domain that hangs must not hold up the others.
+ * session with, because a domain that hangs must not hold up the others.
  */
 #ifndef AUTOBALLOON_BRIDGE_H
 #define AUTOBALLOON_BRIDGE_H

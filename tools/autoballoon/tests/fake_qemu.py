@@ -272,7 +272,7 @@ class Fleet:
         return qemu
 
     def forget(self, qemu):
-        """Close everything of a guest; the thread does it, for it owns the selector."""
+        """Close everything of a guest; the thread does it, because it owns the selector."""
         gone = threading.Event()
         self._ended.append((qemu, gone))
         gone.wait(5)

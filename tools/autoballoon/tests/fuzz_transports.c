@@ -68,7 +68,7 @@ static size_t make_answer(const struct target *t, const struct guest *guest, cha
 	size_t index = guest->in_flight >= 0 && rnd() % 4 ? (size_t)guest->in_flight : rnd();
 	size_t len;
 
-	/* The answers' order is that of the questions, but for those without a body. */
+	/* The answers' order is that of the questions, except for those without a body. */
 	len = (size_t)snprintf(body, sizeof(body), "%s", t->answers[(index ? index - 1 : 0) % t->nr]);
 	if (rnd() % 2)
 		len = mutate(body, len, sizeof(body) - 1, words, ARRAY_SIZE(words));

@@ -82,7 +82,7 @@ class WallTime(Scenario):
 
     @staticmethod
     def _round(guests):
-        """Each case on each kernel by turns; of three times the least, for a host only adds."""
+        """Each case on each kernel by turns; the least of three times, because a host only adds."""
         measures = {setup.name: {} for setup, _ in guests}
         for case, (_, options, rounds) in CASES.items():
             for _ in range(3):

@@ -2,7 +2,7 @@
 /*
  * The transport of the software device: config space, status, queues, interrupts.
  *
- * The device runs in a work of its own.  A kick only marks a queue, for it comes
+ * The device runs in a work of its own.  A kick only marks a queue, because it comes
  * under the driver's spinlocks; interrupts come through irq_work, so that the
  * driver's callbacks run in the context they have with hardware.
  *

@@ -5,7 +5,7 @@
  *
  * A page that the device gets loses what it contains, as pages do that a host
  * discards; the pattern that stands there instead must be there when the device
- * gives the page back, for nobody may have written to it (virtio 1.2, 5.5.6.1), and
+ * gives the page back, because nobody may have written to it (virtio 1.2, 5.5.6.1), and
  * until then somebody must hold a reference to it.
  *
  * Reported pages are free as far as the guest is concerned, so KASAN must not look
@@ -171,7 +171,7 @@ void softdev_pages_take(struct softdev *dev, struct softdev_buffer *buf)
 /**
  * softdev_pages_answer() - such a buffer is about to be answered
  * @dev: the device
- * @buf: the buffer; of another queue than these two it is none of our business
+ * @buf: the buffer; ignored if it is of another queue than these two
  *
  * Context: The caller holds dev->lock.
  */
@@ -223,7 +223,7 @@ unsigned long softdev_pages_touched(struct softdev *dev)
  * softdev_pages_reset() - the device lets go of everything
  * @dev: the device
  *
- * Up to now none of its pages may have been used, for the host has not agreed to it.
+ * Until now none of its pages may have been used: the host has not agreed to it.
  *
  * Context: The caller holds dev->lock.
  */
