@@ -191,14 +191,10 @@ def _judge_make(words):
     if targets is None:
         yield f"make -C {directory}, where there is no Makefile"
         return
-    for word in words[1:]:
-        if not re.fullmatch(r"[a-z][a-z0-9-]*", word):
-            if "=" in word or word.startswith("-"):
-                continue
-            return  # words after the command
-        if word not in targets:
-            yield f"make {word}, which {os.path.join(directory, 'Makefile')} does not know"
-            return
+    # The first is the target; words of explanation may follow.
+    target = next((word for word in words[1:] if re.fullmatch(r"[a-z][a-z0-9-]*", word)), None)
+    if target and target not in targets:
+        yield f"make {target}, which {os.path.join(directory, 'Makefile')} does not know"
 
 
 def _judge_program(words):

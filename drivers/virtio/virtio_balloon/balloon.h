@@ -319,7 +319,7 @@ struct vb_hints {
  * @dev: what the engine calls
  * @registered: with the engine
  * @sent: jiffies when a report was put on the ring last
- * @stall: whether the host takes too long
+ * @stall: how patient we are
  */
 struct vb_reporting {
 	struct virtqueue *vq;
