@@ -24,6 +24,8 @@ RUN_BY = {
     "make run": "tests/vm/test_run.py::test_first_run",
     "make kernel": "tests/run",
     "make test": ".ci/run",
+    "make compare": "tests/vm/test_run.py",
+    "make soak": "tests/soak",
     "make check": "tests/check",
     "make check-long": "tests/check-long",
     "make patch": "tests/tree/test_patch.py::test_patch_p1",
