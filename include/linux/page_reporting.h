@@ -33,6 +33,8 @@ struct scatterlist;
  *	PAGE_REPORTING_CAPACITY, which is also the maximum.
  * @max_elem_bytes: Largest element that the device takes; adjacent blocks are put
  *	into one element up to this size.  0: one buddy block in each element.
+ * @host_ns: How long the host took for the last request, in nanoseconds, for @report to
+ *	set; 0 if it does not know, then the duration of the call counts.
  */
 struct page_reporting_dev_info {
 	int (*report)(struct page_reporting_dev_info *prdev,
@@ -40,6 +42,7 @@ struct page_reporting_dev_info {
 	unsigned int order;
 	unsigned int capacity;
 	unsigned int max_elem_bytes;
+	u64 host_ns;
 };
 
 int page_reporting_register(struct page_reporting_dev_info *prdev);

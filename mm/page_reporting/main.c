@@ -18,8 +18,9 @@
  *   A pass (pass.c) follows the dirty bits upward through memory, isolates the
  *   free blocks of what has been dirty for long enough, hands them to the
  *   device in one request after another, and puts them back as reported.
- *   policy.c says what is due, how much a request may hold and when to look
- *   again; pace.c how long is long enough; worker.c when a pass runs.
+ *   policy.c says what is due, how much of a zone may be missing and when to look
+ *   again; pace.c how long is long enough; request.c how large a request
+ *   is; worker.c when a pass runs.
  *
  *   A dirty bit is a promise to look, not a fact: what was free before there
  *   was a map passed no hook, so all memory starts dirty, and a pass that
@@ -32,7 +33,7 @@
  *
  *   Each file uses only those to its left:
  *
- *   granule < policy, pace, evacuate_policy < state < map < pass < worker <
+ *   granule < policy, pace, request, evacuate_policy < state < map < pass < worker <
  *   hooks, evacuate < flush < main < sysctl, sysfs
  *
  * Locking
@@ -77,6 +78,7 @@
 #include "flush.h"
 #include "main.h"
 #include "map.h"
+#include "request.h"
 #include "state.h"
 #include "worker.h"
 
@@ -162,6 +164,7 @@ int page_reporting_register(struct page_reporting_dev_info *prdev)
 		prdev->capacity = PAGE_REPORTING_CAPACITY;
 
 	mutex_lock(&fpr_pass_lock);
+	WRITE_ONCE(fpr_request_pages, REQUEST_FIRST);
 	err = fpr_worker_apply_order();
 	mutex_unlock(&fpr_pass_lock);
 	if (err)

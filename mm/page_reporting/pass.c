@@ -16,6 +16,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
@@ -34,6 +35,7 @@
 #include "map.h"
 #include "pass.h"
 #include "policy.h"
+#include "request.h"
 
 /* Blocks of one batch. */
 #define BATCH_BLOCKS		512
@@ -86,6 +88,7 @@ struct batch_zone {
  * @nr_blocks: blocks in it
  * @nr_elements: elements that they make
  * @nr_pages: pages in it
+ * @max_pages: pages that it may hold
  * @nr_fresh: of these, pages free for less than GRANULE_LONG_AGO
  * @waited: sum over these of how long they have been free, in jiffies
  * @full: there is no room for the next block
@@ -99,6 +102,7 @@ struct batch {
 	unsigned int nr_blocks;
 	unsigned int nr_elements;
 	unsigned long nr_pages;
+	unsigned long max_pages;
 	unsigned long nr_fresh;
 	u64 waited;
 	bool full;
@@ -146,6 +150,7 @@ static void batch_reset(struct batch *batch)
 	batch->nr_blocks = 0;
 	batch->nr_elements = 0;
 	batch->nr_pages = 0;
+	batch->max_pages = fpr_request_pages;
 	batch->nr_fresh = 0;
 	batch->waited = 0;
 	batch->full = false;
@@ -301,6 +306,12 @@ static bool is_due(const struct pass *pass, u32 granule)
 	       fpr_policy_due(granule, jiffies, pass->delay, pass->slack);
 }
 
+/* Pages that the batch has room for: a granule always fits into an empty one. */
+static unsigned long batch_room(const struct batch *batch, const struct granule_map *map)
+{
+	return max(batch->max_pages, 1UL << map->order) - batch->nr_pages;
+}
+
 /* The most pages that one block may bring into a batch. */
 static unsigned long elem_pages_max(const struct pass *pass, const struct granule_map *map)
 {
@@ -322,6 +333,8 @@ static unsigned long batch_take_range(struct batch *batch, struct pass *pass,
 	while (pfn < end) {
 		unsigned long room = min3(end - pfn, *budget, elem_pages_max(pass, map));
 		unsigned int order;
+
+		room = min(room, batch_room(batch, map));
 
 		if (room < 1UL << map->order)
 			break;
@@ -411,7 +424,7 @@ static void batch_take(struct batch *batch, struct pass *pass,
 	unsigned int order;
 
 	bz = batch_zone(batch, zone, 1UL << map->order);
-	if (!bz) {
+	if (!bz || batch_room(batch, map) < 1UL << map->order) {
 		batch->full = true;
 		return;
 	}
@@ -449,7 +462,8 @@ static void batch_take(struct batch *batch, struct pass *pass,
 	 * The guest lacks all that is isolated for a moment, however little is taken of it.
 	 * The largest block is 512 MiB with 64 KiB pages.
 	 */
-	page = shrink_block(page, &order, map->order, pfn, min(*budget, spare));
+	page = shrink_block(page, &order, map->order, pfn,
+			    min3(*budget, spare, batch_room(batch, map)));
 	spin_unlock_irq(&zone->lock);
 
 	fpr_map_range(map, page_to_pfn(page), order, &block);
@@ -617,6 +631,7 @@ static int batch_send(struct batch *batch, struct pass *pass)
 {
 	unsigned int i;
 	ktime_t start;
+	u64 host_ns;
 	int err;
 
 	sg_init_table(batch->sgl, batch->nr_elements);
@@ -631,7 +646,9 @@ static int batch_send(struct batch *batch, struct pass *pass)
 	fpr_stat_set(FPR_STAT_IN_FLIGHT_PAGES, batch->nr_pages);
 	start = ktime_get();
 	mod_timer(&stall_timer, jiffies + STALL_TIME);
+	pass->prdev->host_ns = 0;
 	err = pass->prdev->report(pass->prdev, batch->sgl, batch->nr_elements);
+	host_ns = pass->prdev->host_ns ?: ktime_to_ns(ktime_sub(ktime_get(), start));
 	timer_delete_sync(&stall_timer);
 	trace_page_reporting_done(batch->nr_elements, batch->nr_pages,
 				  ktime_us_delta(ktime_get(), start), err);
@@ -651,6 +668,9 @@ static int batch_send(struct batch *batch, struct pass *pass)
 	}
 	fpr_stat_add(FPR_STAT_ELEMENTS, batch->nr_elements);
 	fpr_stat_add(FPR_STAT_REPORTED_PAGES, batch->nr_pages);
+	fpr_stat_add(FPR_STAT_HOST_US, div_u64(host_ns, NSEC_PER_USEC));
+	WRITE_ONCE(fpr_request_pages,
+		   fpr_request_limit(batch->max_pages, batch->nr_pages, host_ns));
 	return 0;
 }
 

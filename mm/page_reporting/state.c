@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 
 #include "policy.h"
+#include "request.h"
 #include "state.h"
 
 DEFINE_STATIC_KEY_FALSE(page_reporting_in_use);
@@ -30,6 +31,8 @@ unsigned int page_reporting_evacuate = 1;
 DEFINE_MUTEX(fpr_pass_lock);
 
 struct pace fpr_pace;
+
+unsigned long fpr_request_pages = REQUEST_FIRST;
 
 atomic_long_t fpr_stats[NR_FPR_STATS];
 

@@ -24,6 +24,9 @@ extern struct mutex fpr_pass_lock;
 
 extern struct pace fpr_pace;
 
+/* Pages that the next request may hold.  Under fpr_pass_lock. */
+extern unsigned long fpr_request_pages;
+
 /**
  * enum fpr_pause - reasons for which nothing is reported (bit numbers)
  * @FPR_PAUSE_SUSPEND: the system is being suspended
@@ -69,6 +72,7 @@ enum fpr_stat {
 	FPR_STAT_IN_FLIGHT_PAGES,
 	FPR_STAT_REQUESTS,
 	FPR_STAT_ELEMENTS,
+	FPR_STAT_HOST_US,
 	FPR_STAT_REUSED,
 	FPR_STAT_REUSED_SOON,
 	FPR_STAT_REUSED_AVOIDABLE,

@@ -34,6 +34,9 @@ REPORTING_ATTR(dirty_bytes, pages_to_bytes(fpr_map_pages(GRANULE_DIRTY)));
 REPORTING_ATTR(in_flight_bytes, pages_to_bytes(STAT(IN_FLIGHT_PAGES)));
 REPORTING_ATTR(requests, STAT(REQUESTS));
 REPORTING_ATTR(elements, STAT(ELEMENTS));
+/* How long the host took for all of them; and what one may hold, by that. */
+REPORTING_ATTR(host_us, STAT(HOST_US));
+REPORTING_ATTR(request_limit_bytes, pages_to_bytes(READ_ONCE(fpr_request_pages)));
 /* Reported granules that were allocated again; soon after; with dirty ones free. */
 REPORTING_ATTR(reused, STAT(REUSED));
 REPORTING_ATTR(reused_soon, STAT(REUSED_SOON));
@@ -79,6 +82,8 @@ static struct attribute *reporting_attrs[] = {
 	&in_flight_bytes_attr.attr,
 	&requests_attr.attr,
 	&elements_attr.attr,
+	&host_us_attr.attr,
+	&request_limit_bytes_attr.attr,
 	&reused_attr.attr,
 	&reused_soon_attr.attr,
 	&reused_avoidable_attr.attr,

@@ -38,6 +38,16 @@ def test_reported_bytes_are_what_qemu_discarded(guest, hold):
     assert 0 < now["reported_bytes"] <= now["reported_bytes_total"]
 
 
+def test_what_the_host_took_is_counted(guest, hold):
+    before = settled(guest)
+    hold(400).free()
+    now = settled(guest)
+    # More than the clock's grain for each request, and less than the time that has passed.
+    requests = now["requests"] - before["requests"]
+    assert requests <= now["host_us"] - before["host_us"] < 60e6
+    assert 8 * MIB <= now["request_limit_bytes"] <= 2048 * MIB
+
+
 def test_reported_now_follows_use(guest, hold):
     hold(400).free()
     free = settled(guest)

@@ -57,6 +57,12 @@ def exit_on_sigterm():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
+# PR_SET_THP_DISABLE goes over to the program that is executed then.
+WITHOUT_HUGE_PAGES = [sys.executable, "-c",
+                      "import ctypes, os, sys; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0); "
+                      "os.execvp(sys.argv[1], sys.argv[1:])"]
+
+
 class Guest:
     """A virtual machine.  Sizes are MiB in arguments, bytes in what methods take and return.
 
@@ -85,7 +91,7 @@ class Guest:
                  balloon=DEFAULT_BALLOON, cmdline="", max_memory=None, root=None, drives=(),
                  backend=None, accel=None, icount=None, tb_size=None, trace=(),
                  restartable=False, qemu=None, incoming=None, within=None, machine=None,
-                 extra=()):
+                 huge_pages=True, extra=()):
         if root not in (None, "debian"):
             raise ValueError(f"no root named {root}")
         self.image = paths.kernel_image(kernel)
@@ -115,6 +121,7 @@ class Guest:
         self._incoming = incoming
         self._within = within
         self._machine_type = machine or self.arch.machine
+        self._huge_pages = huge_pages  # False: the host backs it with small ones
         self._extra = list(extra)
         self._dimms = 0
         self._bases = {}  # RAM block: host address
@@ -200,6 +207,8 @@ class Guest:
         with open(self._qemu_log, "w") as log:
             log.write(" ".join(command) + "\n")
             log.flush()
+            if not self._huge_pages:
+                command = [*WITHOUT_HUGE_PAGES, *command]
             # QEMU dies with us.
             command = joining(self.cgroup.procs, "setpriv", "--pdeathsig", "KILL", "--", *command)
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,

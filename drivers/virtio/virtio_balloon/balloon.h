@@ -319,6 +319,7 @@ struct vb_hints {
  * @dev: what the engine calls
  * @registered: with the engine
  * @sent: jiffies when a report was put on the ring last
+ * @answered_ns: when the host answered last, on the monotonic clock
  * @stall: how patient we are
  */
 struct vb_reporting {
@@ -327,6 +328,7 @@ struct vb_reporting {
 	struct page_reporting_dev_info dev;
 	bool registered;
 	unsigned long sent;
+	u64 answered_ns;
 	struct vb_stall stall;
 };
 

@@ -21,6 +21,7 @@
 #include "../main.h"
 #include "../map.h"
 #include "../policy.h"
+#include "../request.h"
 #include "../state.h"
 #include "../worker.h"
 
@@ -43,6 +44,8 @@ static struct {
 	unsigned long max_elem_pages;
 	unsigned long max_pages;
 	unsigned long nr_pages;
+	u64 ns_per_mib;			/* what it claims to take */
+	unsigned long nr_slow;		/* requests that took it too long */
 } fake;
 
 static int fake_report(struct page_reporting_dev_info *prdev,
@@ -73,6 +76,9 @@ static int fake_report(struct page_reporting_dev_info *prdev,
 	}
 	fake.max_pages = max(fake.max_pages, total);
 	fake.nr_pages += total;
+	prdev->host_ns = fake.ns_per_mib * (total >> (20 - PAGE_SHIFT));
+	if (prdev->host_ns > REQUEST_AIM_NS)
+		fake.nr_slow++;
 	if (fake.hold) {
 		complete(&fake.arrived);
 		wait_for_completion(&fake.answer);
@@ -269,6 +275,17 @@ static void request_is_bounded(struct kunit *test)
 	settle();
 	/* An eighth of what can be spared; a request that runs now hides that much. */
 	KUNIT_EXPECT_LE(test, fake.max_pages, limit + limit / 4);
+}
+
+/* One large request teaches what a host takes for a MiB; no other takes it too long. */
+static void request_fits_the_host(struct kunit *test)
+{
+	page_reporting_unregister(&fake_dev);
+	fake.ns_per_mib = 200 * NSEC_PER_USEC;
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake_dev), 0);
+	settle();
+	KUNIT_EXPECT_EQ(test, fake.nr_slow, 1UL);
+	KUNIT_EXPECT_EQ(test, fpr_request_pages, 25UL << (20 - PAGE_SHIFT));
 }
 
 static void only_whole_granules(struct kunit *test)
@@ -735,6 +752,7 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(neighbours_go_together),
 	KUNIT_CASE(plain_device_gets_blocks),
 	KUNIT_CASE(request_is_bounded),
+	KUNIT_CASE(request_fits_the_host),
 	KUNIT_CASE(request_leaves_the_watermarks),
 	KUNIT_CASE(only_whole_granules),
 	KUNIT_CASE(split_keeps_state),

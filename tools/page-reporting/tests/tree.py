@@ -13,6 +13,7 @@ HYPERV = "sys/bus/vmbus/devices/1eccfd72-4b41-45ef-b73a-4a6e44c12924"
 VALUES = {
     "reported_bytes_total": 3 * 1024 * MIB, "reported_bytes": 600 * MIB,
     "dirty_bytes": 140 * MIB, "in_flight_bytes": 0, "requests": 321, "elements": 1234,
+    "host_us": 60000, "request_limit_bytes": 64 * MIB,
     "reused": 400, "reused_soon": 0, "reused_avoidable": 7, "errors": 0, "stalls": 0,
     "tight": 3, "passes": 88, "drains": 4, "last_pass_us": 1500, "flushes": 2,
     "last_flush_us": 2500000, "last_flush_left_bytes": 0, "resyncs": 1,

@@ -1,0 +1,91 @@
+"""A large job ends: how long does QEMU's monitor wait for the main loop meanwhile?"""
+
+import threading
+import time
+
+import workload
+from framework import AtMost, Row, Scenario
+from workload import GIB, MIB
+
+REST = 4  # seconds in which nothing happens
+
+
+class Asking:
+    """Asks QEMU for its status over and over; round_trips holds (begun, seconds)."""
+
+    def __init__(self, guest):
+        self.round_trips = []
+        self._guest = guest
+        self._over = False
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self):
+        while not self._over and self._guest.alive:
+            begun = time.time()
+            self._guest.qmp.command("query-status")
+            self.round_trips.append((begun, time.time() - begun))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over = True
+        self._thread.join()
+
+    def between(self, begin, end):
+        """Milliseconds of the round trips that were under way then, the longest last."""
+        return sorted(1000 * seconds for begun, seconds in self.round_trips
+                      if begun + seconds >= begin and begun <= end)
+
+
+def share(values, part):
+    return values[min(len(values) - 1, int(part * len(values)))]
+
+
+class Monitor(Scenario):
+    memory, fill = 8192, 4400
+    quick_repetitions = 0
+
+    def __init__(self, name, huge_pages):
+        self.name = name
+        self._huge_pages = huge_pages
+        self.title = (f"QEMU's monitor while {self.fill} MiB freed at once go back, the host has "
+                      f"{'huge' if huge_pages else 'small'} pages")
+        self.rows = (
+            Row("p99", "99 % of the round trips, more than at rest", "ms", AtMost(5)),
+            Row("longest", "the longest round trip", "ms"),
+            Row("t95", "95 % is no longer charged after", "s"),
+            Row("requests", "discards per GiB that came back", "1/GiB"),
+        )
+
+    def run(self, setup, quick):
+        with workload.start(self, setup, memory=self.memory,
+                            huge_pages=self._huge_pages) as guest:
+            workload.quiet(guest)
+            with Asking(guest) as asking:
+                with workload.held(guest, self.fill):
+                    workload.quiet(guest)
+                    rest = time.time()
+                    time.sleep(REST)
+                    use = workload.processes_use(guest)
+                    told = time.time()
+                freed_at = time.time()
+                freed = use - workload.processes_use(guest)
+                high = max(sample.charge for sample in guest.samples(told - 0.5, freed_at))
+                workload.wait_back(guest, high, freed)
+            workload.assert_healthy(guest)
+            discards = guest.discards(told)
+            at_rest = asking.between(rest, told)
+            busy = asking.between(discards[0].time, discards[-1].time)
+            return {
+                "p99": share(busy, 0.99) - share(at_rest, 0.99),
+                "longest": busy[-1],
+                "t95": workload.time_back(guest, freed_at, high, freed, 0.95),
+                "requests": len(discards) / ((high - guest.charge()) / GIB),
+                "freed_mib": freed / MIB,
+                "round_trips": len(busy),
+            }
+
+
+SCENARIOS = [Monitor("monitor-huge", True), Monitor("monitor-small", False)]
