@@ -34,6 +34,7 @@
 #define TRACING		"/sys/kernel/tracing/events/"
 
 #define PAGE		4096UL
+#define NR_ERRORS	134
 /* Bad pages are lost until the next boot. */
 #define MAX_BAD_PAGES	64
 /* Memory that does not go offline is left alone after so many seconds. */
@@ -43,6 +44,7 @@
 struct progress {
 	unsigned long done;
 	unsigned long refused;
+	unsigned long errors[NR_ERRORS];	/* of these, by number */
 	time_t since;		/* when the step at hand began; 0: none */
 	char what[160];
 };
@@ -119,10 +121,12 @@ static void begin_step(const char *path, const char *text)
 static int end_step(int err)
 {
 	__atomic_store_n(&self->since, 0, __ATOMIC_RELEASE);
-	if (err)
+	if (err) {
 		self->refused++;
-	else
+		self->errors[err % NR_ERRORS]++;
+	} else {
 		self->done++;
+	}
 	return err;
 }
 
@@ -223,9 +227,11 @@ static void say_nonsense(void)
 
 /* Flushes and pauses */
 
+/* Most of the time with enough of it, while others may cut it short. */
 static void make_flush(char *text, size_t size)
 {
-	snprintf(text, size, "%u %u", 1 + random_below(3000), random_below(4));
+	snprintf(text, size, "%u %u", 1 + random_below(random_below(3) ? 60000 : 1000),
+		 random_below(4));
 }
 
 static void flush(void)
@@ -234,7 +240,7 @@ static void flush(void)
 
 	make_flush(text, sizeof(text));
 	attempt(FPR "flush", text, MAY_FAIL(ETIMEDOUT, EAGAIN, EBUSY, ENODEV, ENOMEM, EINTR, EIO));
-	sleep_ms(random_below(100));
+	sleep_ms(random_below(500));
 }
 
 static void kill_writers(void)
@@ -486,6 +492,7 @@ static void trace(void)
 static void suspend(void)
 {
 	sleep_ms(3000 + random_below(4000));
+	attempt("/sys/module/suspend/parameters/pm_test_delay", "0", NEVER_FAILS);
 	attempt("/sys/power/pm_test", "freezer", NEVER_FAILS);
 	attempt("/sys/power/state", "freeze", MAY_FAIL(EBUSY, EAGAIN));
 	attempt("/sys/power/pm_test", "none", NEVER_FAILS);
@@ -767,8 +774,12 @@ int main(int argc, char **argv)
 			printf("torture: %s does not end: %s\n", actors[i].name, progress[i].what);
 			good = 0;
 		}
-		printf("torture: %-10s %6lu done, %6lu refused\n", actors[i].name,
+		printf("torture: %-10s %6lu done, %6lu refused", actors[i].name,
 		       progress[i].done, progress[i].refused);
+		for (c = 0; c < NR_ERRORS; c++)
+			if (progress[i].errors[c])
+				printf(", %lu: %s", progress[i].errors[c], strerror(c));
+		printf("\n");
 	}
 	good &= !restore();
 	printf("torture: %s\n", good ? "all is well" : "FAILED");
