@@ -186,8 +186,12 @@ int fpr_flush(unsigned int timeout_ms, unsigned int flags)
 		return PTR_ERR(prdev);
 
 	mine = flush_ask(timeout, flags);
+	/*
+	 * A writer holds the count of writers of proc's file system.  Nobody waits for
+	 * that, for proc is never frozen, so the writer may be.
+	 */
 	left = ___wait_event(flush_done, ___wait_cond_timeout(is_done(mine)),
-			     (TASK_KILLABLE | TASK_FREEZABLE), 0, timeout,
+			     (TASK_KILLABLE | TASK_FREEZABLE_UNSAFE), 0, timeout,
 			     __ret = schedule_timeout(__ret));
 	if (left < 0)
 		return -EINTR;

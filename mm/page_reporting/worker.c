@@ -82,8 +82,8 @@ static void schedule_pass(unsigned long delay)
 		delay = max_t(unsigned long, delay, not_before - now);
 	when = (unsigned long)now + delay;
 	if (!scheduled || time_before(when, due)) {
-		scheduled = true;
-		due = when;
+		WRITE_ONCE(scheduled, true);
+		WRITE_ONCE(due, when);
 		mod_delayed_work(fpr_wq, &pass_work, delay);
 	}
 	spin_unlock_irqrestore(&due_lock, flags);
@@ -172,7 +172,7 @@ void fpr_worker_stop(void)
 	irq_work_sync(&wake_irq);
 	cancel_delayed_work_sync(&pass_work);
 	spin_lock_irqsave(&due_lock, flags);
-	scheduled = false;
+	WRITE_ONCE(scheduled, false);
 	spin_unlock_irqrestore(&due_lock, flags);
 }
 
@@ -311,10 +311,15 @@ static void pass_work_func(struct work_struct *work)
 
 	mutex_lock(&fpr_pass_lock);
 	spin_lock_irqsave(&due_lock, flags);
-	scheduled = false;
+	WRITE_ONCE(scheduled, false);
 	spin_unlock_irqrestore(&due_lock, flags);
 	/* What is freed from now on counts for the next pass. */
 	atomic_long_set(&fresh_pages, 0);
+	/*
+	 * A hook makes memory dirty and then looks whether a pass is scheduled: either
+	 * it sees that none is, or this pass sees the memory.
+	 */
+	smp_mb();
 
 	prdev = fpr_device();
 	if (!IS_ERR(prdev)) {

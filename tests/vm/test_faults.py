@@ -4,6 +4,7 @@ import pytest
 
 from guest import MIB
 from test_balloon import resize
+from test_hotplug import blocks, dimm_address
 
 DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
 DEBUGFS = "/sys/kernel/debug"
@@ -11,6 +12,7 @@ KINDS = ("failslab", "fail_page_alloc")
 
 pytestmark = [pytest.mark.long, pytest.mark.kernels("debug"), pytest.mark.fresh,
               pytest.mark.machine(memory=1024, cmdline="kmemleak=on",
+                                  max_memory=2048,
                                   balloon="free-page-reporting=on,deflate-on-oom=on,"
                                           "free-page-hint=on")]
 
@@ -56,6 +58,74 @@ def test_probe(faults):
     assert failed > 20
     resize(guest, 700, 60)
     resize(guest, 1024, 60)
+
+
+# $write is a file and $value what goes there, $check says whether that was done; what fails is
+# done again without faults.  Prints how many allocations failed and how many writes.
+NTH = """
+    failed=0 n=1
+    while :; do
+        left=$(sh -c 'echo '$n' >/proc/self/fail-nth
+                      echo {value} >{path}
+                      read left </proc/self/fail-nth; echo $left' 2>/dev/null)
+        {check} || {{ failed=$((failed + 1)); {again}; }}
+        {check} || {{ echo "not done after $n" >&2; exit 1; }}
+        {undo}
+        [ "$left" = 0 ] || [ -z "$left" ] || break
+        n=$((n + 1))
+        [ $n -lt 2000 ] || {{ echo "no end of allocations" >&2; exit 1; }}
+    done
+    echo $n $failed
+"""
+
+
+def fail_each(guest, path, value, check, undo):
+    """Returns how many allocations a write makes, and how many writes failed."""
+    output = guest.sh(NTH.format(path=path, value=value, check=check, undo=undo,
+                                 again=f"echo {value} >{path}"), 600)
+    return tuple(int(word) for word in output.split()[-2:])
+
+
+def test_order(faults):
+    """A new map cannot be had: the old one stays, and reports go on."""
+    path = "/proc/sys/vm/page_reporting_order"
+    tried, failed = fail_each(faults, path, 4, f"[ $(cat {path}) = 4 ]", f"echo 9 >{path}")
+    print(f"{tried} allocations, {failed} writes failed")
+    assert failed > 5
+    faults.write("/proc/sys/vm/page_reporting_flush", 60000, 90)
+
+
+def test_plugged_memory(faults):
+    """Without a table for it memory works; it is reported once there is one."""
+    guest = faults
+    dimm = guest.add_dimm(128 * MIB)
+    part, = blocks(guest, dimm_address(guest, dimm), 128 * MIB)
+    guest.wait_for(lambda: guest.exists(part), 30, "the guest sees it")
+    tried, failed = fail_each(guest, f"{part}/state", "online_movable",
+                              f"[ $(cat {part}/state) = online ]", f"echo offline >{part}/state")
+    print(f"{tried} allocations, {failed} writes failed")
+    assert tried > 5
+    guest.write(f"{part}/state", "online_movable")
+    guest.write("/proc/sys/vm/page_reporting_flush", 60000, 90)
+
+
+@pytest.mark.parametrize("words", ["20000", "20000 1", "20000 3"])
+def test_flush(faults, words):
+    """What a flush allocates by itself may fail; the next one reports all."""
+    guest = faults
+    job = guest.spawn("exec fragment --mib 200", 300)
+    guest.wait_for(lambda: "fragmented" in job.output, 60, "memory is fragmented")
+    for kind in KINDS:
+        guest.write(f"{DEBUGFS}/{kind}/task-filter", "Y")
+        guest.write(f"{DEBUGFS}/{kind}/probability", 50)
+        guest.write(f"{DEBUGFS}/{kind}/times", -1)
+    guest.sh("for comm in /proc/[0-9]*/comm; do case $(cat $comm 2>/dev/null) in kworker*)"
+             " echo 1 >${comm%comm}make-it-fail 2>/dev/null;; esac; done; :")
+    for _ in range(5):
+        guest.spawn(f"echo '{words}' >/proc/sys/vm/page_reporting_flush 2>/dev/null", 60).wait()
+    for kind in KINDS:
+        guest.write(f"{DEBUGFS}/{kind}/probability", 0)
+    guest.write("/proc/sys/vm/page_reporting_flush", "'60000 1'", 90)
 
 
 def test_work(faults):

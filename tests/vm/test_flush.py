@@ -65,6 +65,22 @@ def test_killed_flush_leaves_a_healthy_engine(guest, setting, hold):
     assert high - guest.charge() > 0.7 * 200 * MIB
 
 
+@pytest.mark.kernels("debug", "overlay")
+def test_flush_can_be_frozen_while_it_waits(guest, setting):
+    """At once, with no complaint of the freezer, and it returns when it is thawed."""
+    setting("/proc/sys/vm/page_reporting_order", 0)  # so that it takes its time
+    output = guest.sh(f"""
+        mkdir -p /freezer && mount -t cgroup -o freezer none /freezer && mkdir -p /freezer/flush
+        sh -c 'echo $$ >/freezer/flush/tasks; echo "60000 2" >{FLUSH}' &
+        until grep -q '^State:.D' /proc/$!/status; do :; done
+        echo FROZEN >/freezer/flush/freezer.state
+        sleep 0.3; cat /freezer/flush/freezer.state
+        echo THAWED >/freezer/flush/freezer.state
+        wait $!; echo $?
+        rmdir /freezer/flush && umount /freezer""", 120)
+    assert output.split() == ["FROZEN", "0"]
+
+
 @pytest.mark.series
 def test_no_discard_while_paused(guest, setting, hold):
     setting(DELAY, 0)

@@ -86,7 +86,14 @@ static void use_buffer(struct softdev *dev, struct softdev_buffer *buf, u16 id)
 	kfree(buf);
 }
 
-static void answer(struct softdev *dev, struct softdev_buffer *buf)
+/**
+ * softdev_answer_buffer() - the device is done with a buffer
+ * @dev: the device
+ * @buf: the buffer, held back; gone afterwards
+ *
+ * Context: The caller holds dev->lock.
+ */
+void softdev_answer_buffer(struct softdev *dev, struct softdev_buffer *buf)
 {
 	if (buf->kind == SOFTDEV_REPORTING)
 		softdev_report_answer(dev, buf);
@@ -131,11 +138,18 @@ static void take(struct softdev *dev, enum softdev_kind kind, u16 head,
 	}
 	if (!queue->hold || (dev->eager && kind == SOFTDEV_STATS)) {
 		dev->eager = false;
-		answer(dev, buf);
+		softdev_answer_buffer(dev, buf);
 	}
 }
 
-static void take_all(struct softdev *dev, enum softdev_kind kind)
+/**
+ * softdev_take_all() - see what the driver has made available on a queue
+ * @dev: the device
+ * @kind: the queue, which exists
+ *
+ * Context: The caller holds dev->lock; DRIVER_OK is set.
+ */
+void softdev_take_all(struct softdev *dev, enum softdev_kind kind)
 {
 	struct vringh *vringh = &dev->queues[kind].vringh;
 	struct vringh_kiov out, in;
@@ -164,7 +178,7 @@ static void device_work(struct work_struct *work)
 	for (kind = 0; kind < SOFTDEV_NR_KINDS; kind++)
 		if (test_and_clear_bit(kind, &dev->kicked) && dev->queues[kind].vq &&
 		    (dev->status & VIRTIO_CONFIG_S_DRIVER_OK))
-			take_all(dev, kind);
+			softdev_take_all(dev, kind);
 	mutex_unlock(&dev->lock);
 }
 
@@ -477,7 +491,7 @@ void softdev_answer_oldest(struct softdev *dev, enum softdev_kind kind, unsigned
 	mutex_lock(&dev->lock);
 	list_for_each_entry_safe(buf, next, &dev->queues[kind].buffers, node)
 		if (nr--)
-			answer(dev, buf);
+			softdev_answer_buffer(dev, buf);
 		else
 			break;
 	mutex_unlock(&dev->lock);
@@ -496,7 +510,7 @@ void softdev_answer_reversed(struct softdev *dev, enum softdev_kind kind)
 
 	mutex_lock(&dev->lock);
 	list_for_each_entry_safe_reverse(buf, next, &dev->queues[kind].buffers, node)
-		answer(dev, buf);
+		softdev_answer_buffer(dev, buf);
 	mutex_unlock(&dev->lock);
 }
 

@@ -11,6 +11,7 @@
  *   softdev.c		config space, status, queues, interrupts
  *   softdev_pages.c	the host's view of the guest's memory: whose a page is
  *   softdev_hints.c	the host's side of free page hinting and statistics
+ *   softdev_abuse.c	what no device may do, kept account of all the same
  *   softdev_log.c	what the driver wrote into the kernel log
  *
  * A test uses one device at a time, from one task.
@@ -245,6 +246,17 @@ void softdev_needs_reset(struct softdev *dev);
 unsigned int softdev_held(struct softdev *dev, enum softdev_kind kind);
 unsigned long softdev_taken(struct softdev *dev, enum softdev_kind kind);
 u32 softdev_actual(struct softdev *dev);
+
+/* softdev.c: for softdev_abuse.c */
+void softdev_take_all(struct softdev *dev, enum softdev_kind kind);
+void softdev_answer_buffer(struct softdev *dev, struct softdev_buffer *buf);
+
+/* softdev_abuse.c */
+bool softdev_answer_nth(struct softdev *dev, enum softdev_kind kind, unsigned int nth);
+void softdev_use_any(struct softdev *dev, enum softdev_kind kind, u16 id);
+void softdev_jump(struct softdev *dev, enum softdev_kind kind, u16 by);
+void softdev_want_no_kicks(struct softdev *dev, enum softdev_kind kind, bool none);
+void softdev_look(struct softdev *dev);
 
 /* softdev_pages.c */
 void softdev_pages_take(struct softdev *dev, struct softdev_buffer *buf);
