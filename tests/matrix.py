@@ -4,6 +4,7 @@ A value that is missing, and two values that never meet, have a reason in the su
 """
 
 import collections
+import functools
 
 import pairwise
 from pairwise import Rule
@@ -76,6 +77,7 @@ def name(cell):
                                          if key != "machine" and cell[key] != usual[key]])
 
 
+@functools.lru_cache(None)
 def cells():
     """{name: (cell, whether make test runs it, too)}"""
     chosen = pairwise.choose(VALUES, RULES)
