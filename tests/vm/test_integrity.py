@@ -1,5 +1,6 @@
 """Memory in use keeps its contents while free memory beside it is taken away."""
 
+import os
 import shlex
 import signal
 import time
@@ -14,6 +15,7 @@ from guest import MIB, Guest
 VM = "/proc/sys/vm/"
 DELAY = "/proc/sys/vm/page_reporting_delay_ms"
 ORDER = "/sys/module/page_reporting/parameters/page_reporting_order"
+SEED = int(os.environ.get("SEED", 1))  # tests/soak has another one each round
 KERNELS = pytest.mark.kernels("overlay", "debug", "upstream")
 
 
@@ -23,7 +25,8 @@ def keep_patterns(guest, mib, seconds):
     # Whole units seldom come about in as little as that.
     wanted = 200 * MIB if guest.kernel != "debug" else 0
     start = time.time()
-    job = guest.spawn(f"exec patterns --mib {mib} --seconds 0 --jobs 2 --quiet-ms 200")
+    job = guest.spawn(f"exec patterns --mib {mib} --seconds 0 --jobs 2 --quiet-ms 200 "
+                      f"--seed {SEED}")
     guest.wait_for(lambda: not job.running or (time.time() - start > seconds and
                                                total(guest.discards(start)) >= wanted),
                    300, f"discards of {wanted // MIB} MiB beside what is in use")
@@ -191,7 +194,7 @@ def with_disks(tmp_path_factory):
         guest.stop()
 
 
-def live_kind(guest, records, name, order, seconds, seed):
+def live_kind(guest, records, name, order, seconds):
     """Some time of a kind's life; returns what the audit found, which must be nothing."""
     kind, scripts, before, counter = KINDS[name]
     counted = guest.vmstat().get(counter, 0)
@@ -204,7 +207,7 @@ def live_kind(guest, records, name, order, seconds, seed):
     flushing = guest.spawn(f"exec sh -c {shlex.quote(FLUSHING)}")
     try:
         job = guest.spawn(f"{before} exec live --kind {kind} --mib 160 --jobs 4 --seconds 0 "
-                          f"--quiet-ms 300 --dir /run/live --record {RECORD} --seed {seed}")
+                          f"--quiet-ms 300 --dir /run/live --record {RECORD} --seed {SEED}")
         guest.wait_for(lambda: not job.running or time.time() - begun > seconds and
                        total(guest.discards(begun)) > 100 * MIB,
                        seconds + 60, "discards of 100 MiB beside what lives")
@@ -243,7 +246,7 @@ def live_kind(guest, records, name, order, seconds, seed):
 def test_nothing_live_is_discarded(with_disks, kernel, name, order, seconds, summary):
     guest, records = with_disks(kernel)
     mark = guest.console_mark()
-    found = live_kind(guest, records, name, order, seconds, seed=1)
+    found = live_kind(guest, records, name, order, seconds)
     assert not guest.bad_dmesg(mark)
     summary("integrity", f"{name}, order {order}, {seconds} s: {found.records} records against "
             f"{found.discards} discards")
