@@ -217,9 +217,12 @@ def prove(guest, cell):
                "virtio-mem": lambda: VirtioMem(guest)}.get(cell["layout"], lambda: None)()
     # A debug kernel needs long for every page.
     mib = min(400, guest.meminfo()["MemAvailable"] // MIB * 45 // 100) // guest.patience
-    live = guest.spawn(f"exec patterns --mib {max(mib // 4, 8)} --seconds 0 --jobs 2 "
-                       "--quiet-ms 200")
+    live = guest.spawn(f"exec patterns --mib {max(mib // 4, 8)} --seconds 0 --jobs 2")
+    time.sleep(2)  # any amount will do
+    # What comes and goes all the time is waited for.
+    live.kill(signal.SIGSTOP)
     discarded, back = burst(guest, cell, mib)
+    live.kill(signal.SIGCONT)
     if plugged:
         plugged.stir()
     live.kill(signal.SIGTERM)
