@@ -28,6 +28,8 @@ help:
 	@echo '                     for test and bench'
 	@echo 'make test            all tests but the long ones, a short set on other series (root)'
 	@echo 'make test-long       the long ones, the short set under QEMU 10 and 11 (root)'
+	@echo 'make test-full       the same, and the whole matrix of machines; its summary at the end (root)'
+	@echo 'make soak HOURS=8    what lives stays as it is, again and again for so long (root)'
 	@echo 'make test-series     only that short set (root)'
 	@echo 'make check           style and static checks'
 	@echo 'make check-long      compile what is ours in many configurations (KERNEL=7.3, too)'
@@ -52,7 +54,7 @@ run:
 	@$(SETUP) build run
 	@tools/vm/run $(RUN_OPTIONS)
 
-.PHONY: test test-long test-series
+.PHONY: test test-long test-full soak test-series
 test:
 	@$(SETUP) build run test
 	@tests/run
@@ -60,6 +62,14 @@ test:
 test-long:
 	@$(SETUP) build run test arch check-long
 	@tests/run --long
+
+test-full:
+	@$(SETUP) build run test arch check-long
+	@tests/run --full
+
+soak:
+	@$(SETUP) build run test
+	@tests/soak $(if $(HOURS),--hours '$(HOURS)')
 
 test-series:
 	@$(SETUP) build run test

@@ -23,19 +23,29 @@ def pytest_addoption(parser, pluginmanager):
     parser.addoption("--qemus", default=",".join(qemu.NEWER),
                      help="run the short set on these QEMUs, too, comma-separated")
     parser.addoption("--long", action="store_true", help="the long tests instead of the others")
+    parser.addoption("--full", action="store_true", help="the long tests and the whole matrix")
     parser.addoption("--alone", choices=("no", "only", "any"), default="any",
                      help="tests that need the machine for themselves")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "long: only for make test-long")
+    config.addinivalue_line("markers", "long: only for make test-long and test-full")
+    config.addinivalue_line("markers", "full(quick=False): only for make test-full; quick: "
+                            "for make test, too")
     config.addinivalue_line("markers", "alone: measures times, so nothing else may run")
 
 
+def _wanted_for_its_length(item):
+    option = item.config.getoption
+    full = item.get_closest_marker("full")
+    if full:
+        return option("--full") or full.kwargs.get("quick", False) and not option("--long")
+    return (item.get_closest_marker("long") is not None) == (option("--long") or option("--full"))
+
+
 def _wanted(item):
-    is_long = item.get_closest_marker("long") is not None
     is_alone = item.get_closest_marker("alone") is not None
-    return (is_long == item.config.getoption("--long")
+    return (_wanted_for_its_length(item)
             and item.config.getoption("--alone") in ("any", "only" if is_alone else "no"))
 
 
@@ -62,3 +72,13 @@ def record_case(request):
     yield record
     if failed:
         pytest.fail("failed: " + ", ".join(failed), pytrace=False)
+
+
+@pytest.fixture
+def summary(request):
+    """summary(title, line) adds a line to what tests/run says at the end, below that title."""
+    def add(title, line):
+        request.node.user_properties.append(("summary", (title, line)))
+        print(f"{title}: {line}")  # for a pytest without tests/run
+
+    return add

@@ -22,9 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pattern.h"
+
 #define MIB		(1UL << 20)
-#define PAGE		4096UL
-#define PAGE_WORDS	(PAGE / sizeof(uint64_t))
 #define MAX_BLOCK	(6 * MIB)
 #define MAX_BLOCKS	4096
 
@@ -47,15 +47,6 @@ static void usage(FILE *out)
 		"Ends with status 1 when a page has changed.\n");
 }
 
-/* splitmix64: a good enough number for every position. */
-static uint64_t mix(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15ULL;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-	return x ^ (x >> 31);
-}
-
 static uint64_t random_state;
 
 static uint64_t random_below(uint64_t limit)
@@ -63,16 +54,10 @@ static uint64_t random_below(uint64_t limit)
 	return mix(random_state++) % limit;
 }
 
-/* One multiplication per page, additions within: cheap, and no page alike. */
 static void fill(struct block *block)
 {
-	for (unsigned long page = 0; page < block->pages; page++) {
-		uint64_t *words = block->data + page * PAGE_WORDS;
-		uint64_t value = mix(block->seed + page);
-
-		for (unsigned long i = 0; i < PAGE_WORDS; i++)
-			words[i] = value + i * 0x0101010101010101ULL;
-	}
+	for (unsigned long page = 0; page < block->pages; page++)
+		pattern_fill(block->data + page * PAGE_WORDS, block->seed, page);
 }
 
 static uint64_t page_frame(const void *address)
@@ -86,27 +71,22 @@ static uint64_t page_frame(const void *address)
 			entry = 0;
 		close(fd);
 	}
-	return entry & ((1ULL << 55) - 1);
+	return frame_of_entry(entry);
 }
 
 static void check(const struct block *block)
 {
 	for (unsigned long page = 0; page < block->pages; page++) {
 		const uint64_t *words = block->data + page * PAGE_WORDS;
-		uint64_t value = mix(block->seed + page);
+		long bad = pattern_differs(words, block->seed, page);
 
-		for (unsigned long i = 0; i < PAGE_WORDS; i++) {
-			uint64_t wanted = value + i * 0x0101010101010101ULL;
-			uint64_t found = words[i];
-
-			if (found == wanted)
-				continue;
-			printf("patterns: page %lu of %lu at %p (pfn %#llx), word %lu: %#llx, not %#llx\n",
-			       page, block->pages, (void *)words,
-			       (unsigned long long)page_frame(words), i,
-			       (unsigned long long)found, (unsigned long long)wanted);
-			exit(1);
-		}
+		if (bad < 0)
+			continue;
+		printf("patterns: page %lu of %lu at %p (pfn %#llx), word %ld: %#llx, not %#llx\n",
+		       page, block->pages, (void *)words, (unsigned long long)page_frame(words), bad,
+		       (unsigned long long)words[bad],
+		       (unsigned long long)pattern_word(block->seed, page, bad));
+		exit(1);
 	}
 	pages_checked += block->pages;
 }

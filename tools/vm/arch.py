@@ -3,7 +3,7 @@
 A kernel's name says which: overlay is for x86-64, overlay-arm64 for another one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 GIB = 1 << 30
 HOST = "x86_64"
@@ -50,11 +50,22 @@ class Arch:
         """Whether the host's processor cannot run it."""
         return self.qemu != "qemu-system-x86_64"
 
+    def on(self, machine):
+        """The same with what another machine type does otherwise; machine may have options."""
+        return replace(self, machine=machine, **MACHINES.get(machine.partition(",")[0], {}))
+
     def physical(self, offset, memory):
         """The guest physical address of a byte of the RAM."""
         if self.hole and memory >= self.hole[1] and offset >= self.hole[0]:
             return offset - self.hole[0] + 4 * GIB
         return self.base + offset
+
+
+# What differs from q35.
+MACHINES = {
+    "pc": {"hole": (0xC0000000, 0xE0000000)},
+    "microvm": {"ram": "microvm.ram", "hole": (0xC0000000, 0xC0000001)},
+}
 
 
 def _arm64(name):

@@ -11,6 +11,7 @@ QEMU dies with this process.
 """
 
 import atexit
+import itertools
 import os
 import re
 import shutil
@@ -42,6 +43,10 @@ POLL = 0.05  # seconds
 DEFAULT_BALLOON = "free-page-reporting=on"
 BOOT, BOOT_DEBIAN = 120, 300  # seconds that a boot may take on a busy host
 DEBUG_PATIENCE = 5  # a debug kernel under TCG is that much slower, and more
+# PR_SET_THP_DISABLE, which the program that follows keeps.
+WITHOUT_HUGE_PAGES = ("import ctypes, os, sys; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0) == 0 or "
+                      "sys.exit('prctl(PR_SET_THP_DISABLE) failed'); "
+                      "os.execvp(sys.argv[1], sys.argv[1:])")
 
 _live = weakref.WeakSet()
 
@@ -55,12 +60,6 @@ def _stop_all():
 def exit_on_sigterm():
     """Turns SIGTERM into an ordinary exit of a script, so that its guests are cleaned up."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-
-
-# PR_SET_THP_DISABLE goes over to the program that is executed then.
-WITHOUT_HUGE_PAGES = [sys.executable, "-c",
-                      "import ctypes, os, sys; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0); "
-                      "os.execvp(sys.argv[1], sys.argv[1:])"]
 
 
 class Guest:
@@ -84,6 +83,8 @@ class Guest:
     qemu         a number from build/qemu or a program, if not that of the environment
     incoming     URI that the guest is to come from, see arrive()
     within       a SharedCgroup that it is charged to, beside others
+    machine      QEMU's machine type, with options, if not the usual one
+    huge_pages   False: the host gives QEMU no transparent huge pages
     extra        further QEMU arguments
     """
 
@@ -97,6 +98,8 @@ class Guest:
         self.image = paths.kernel_image(kernel)
         self.kernel, self.series = paths.split_kernel(kernel)
         self.arch = arch.of_variant(self.kernel)
+        if machine:
+            self.arch = self.arch.on(machine)
         self.name = name
         self.memory = memory * MIB
         self.patience = DEBUG_PATIENCE if self.kernel == "debug" else 1  # multiplies time limits
@@ -120,8 +123,7 @@ class Guest:
         self._qemu = qemu
         self._incoming = incoming
         self._within = within
-        self._machine_type = machine or self.arch.machine
-        self._huge_pages = huge_pages  # False: the host backs it with small ones
+        self._huge_pages = huge_pages
         self._extra = list(extra)
         self._dimms = 0
         self._bases = {}  # RAM block: host address
@@ -208,7 +210,7 @@ class Guest:
             log.write(" ".join(command) + "\n")
             log.flush()
             if not self._huge_pages:
-                command = [*WITHOUT_HUGE_PAGES, *command]
+                command = [sys.executable, "-c", WITHOUT_HUGE_PAGES, *command]
             # QEMU dies with us.
             command = joining(self.cgroup.procs, "setpriv", "--pdeathsig", "KILL", "--", *command)
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
@@ -308,7 +310,7 @@ class Guest:
 
     @property
     def _microvm(self):
-        return self._machine_type.startswith("microvm")
+        return self.arch.machine.startswith("microvm")
 
     def _agent_line(self):
         """A second serial one; a microvm has one port of its own, other machines have none."""
@@ -327,10 +329,10 @@ class Guest:
     def _machine(self):
         if not self.numa:
             if not self._backend:
-                return ["-machine", self._machine_type]
-            return ["-machine", f"{self._machine_type},memory-backend=ram0",
+                return ["-machine", self.arch.machine]
+            return ["-machine", f"{self.arch.machine},memory-backend=ram0",
                     "-object", f"{self._backend},id=ram0,size={self.memory}"]
-        options = ["-machine", self._machine_type]
+        options = ["-machine", self.arch.machine]
         backend = self._backend or "memory-backend-ram"
         share = self.smp // len(self.numa)
         for node, size in enumerate(self.numa):
@@ -365,7 +367,7 @@ class Guest:
                             f"({self.console_log})") from error
 
     def _process_ended(self):
-        """Waits for a QEMU that is about to end, so that the message is true."""
+        """Gives a QEMU that is about to end the time to do so, for a truthful message."""
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:
@@ -472,20 +474,20 @@ class Guest:
             self._discards = discarding.DiscardLog(self._trace_log, self._base)
         return self._discards.since(start)
 
+    def _ram(self):
+        """(QEMU's RAM block, where it begins in the RAM) for the memory it has at boot."""
+        if not self.numa:
+            return [("ram0" if self._backend else self.arch.ram, 0)]
+        starts = itertools.accumulate([size * MIB for size in self.numa[:-1]], initial=0)
+        return [(f"ram{node}", start) for node, start in enumerate(starts)]
+
     def _blocks(self):
         """(QEMU's RAM block, its guest physical address) for all RAM, DIMMs last."""
-        if self.numa:
-            sizes = [(f"ram{node}", size * MIB) for node, size in enumerate(self.numa)]
-        else:
-            sizes = [("ram0" if self._backend else self.arch.ram, self.memory)]
-        blocks, offset = [], 0
-        for name, size in sizes:
-            blocks.append((name, self._physical(offset)))
-            offset += size
+        blocks = [(name, self._physical(start)) for name, start in self._ram()]
         if self._max_memory and self.qmp:
             for device in self.qmp.command("query-memory-devices"):
-                blocks.append((os.path.basename(device["data"]["memdev"]),
-                               device["data"]["addr"]))
+                memdev = os.path.basename(device["data"]["memdev"])
+                blocks.append((memdev, device["data"].get("addr", device["data"].get("memaddr"))))
         return blocks
 
     def _physical(self, offset):
@@ -504,13 +506,13 @@ class Guest:
 
     def physical(self, discard):
         """The guest physical address of a discard's first byte."""
-        for name, address in self._blocks():
-            if name == discard.block:
-                break
-        else:
+        start = dict(self._ram()).get(discard.block)
+        if start is not None:
+            # The hole below 4 GiB may be anywhere in a block.
+            return self._physical(start + discard.offset)
+        address = dict(self._blocks()).get(discard.block)
+        if address is None:
             raise GuestError(f"unknown RAM block {discard.block}")
-        if name == self.arch.ram or (name == "ram0" and not self.numa):
-            return self._physical(discard.offset)
         return address + discard.offset
 
     # --- the balloon and hotplug ------------------------------------------------
