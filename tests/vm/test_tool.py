@@ -372,9 +372,9 @@ def test_upstream_is_refused_clearly(any_tool):
     assert "page_reporting_free_whole_bytes " in told.out
 
 
-@pytest.mark.kernels("upstream", "overlay")
+@pytest.mark.kernels("upstream")
 def test_each_command_ends_with_words(any_tool):
-    """Whatever the kernel, none crashes, and none is silent."""
+    """None crashes on a kernel that has nothing for it, and none is silent."""
     commands = re.findall(r"^  (\w+) +\S", any_tool("--help").out.split("Options:")[0], re.M)
     assert len(commands) >= 6
     for command in commands:
