@@ -99,7 +99,9 @@ def test_state_of_a_unit(free, present, kind):
 
 def test_bytes_of_a_map():
     found = memorymap.made([512, 512, 100, 0], [512, 0, 512, 512])
-    assert found == ("-.+#", 100 * 4096, 2 * MIB, 2 * MIB)
+    assert found == ("-.+#", 100 * 4096, 2 * MIB + 100 * 4096)
+    # Pieces can be given back, too.
+    assert memorymap.made([100], [412]).kept == 0
     assert memorymap.rows("#" * 1024) == ["#" * 32] * 32
     lines = memorymap.rows("#" * 1000)
     assert "".join(lines) == "#" * 1000 and len(lines[0]) == 32

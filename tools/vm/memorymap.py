@@ -1,4 +1,4 @@
-"""The map of a guest's memory: what is in use, free in pieces, free as a whole, at the host.
+"""The map of a guest's memory: what is in use, free in pieces, free as a whole, given back.
 
 Two words are put together, unit by unit of 2 MiB: the guest's on which pages are free
 (/proc/kpageflags) and the host's on which pages it has for the guest (/proc/PID/pagemap of
@@ -16,16 +16,17 @@ PAGE = 4096
 PER_UNIT = UNIT // PAGE
 USED, PIECES, WAITING, RETURNED = "#+-."
 STATES = {USED: "in use", PIECES: "partly free, in pieces",
-          WAITING: "free, and the host still pays for it", RETURNED: "free, and the host has it"}
+          WAITING: "free, but QEMU still has it", RETURNED: "free, and given back"}
 COLOURS = {USED: "#3d3846", PIECES: "#e5a50a", WAITING: "#c01c28", RETURNED: "#99c1f1"}
 _PRESENT = 1 << 63
 
-# units: a character of STATES for each; the others bytes, of free memory, by where it lies
-Map = collections.namedtuple("Map", "units pieces waiting returned")
+# units: a character of STATES for each; the others in bytes: free in units that are partly
+# free, and free anywhere but QEMU's still
+Map = collections.namedtuple("Map", "units pieces kept")
 
 
 def state(free, present):
-    """Of a unit with so many free pages, of which the host has some present."""
+    """Of a unit with so many free pages, and so many that are there at the host."""
     if not free:
         return USED
     if free < PER_UNIT:
@@ -36,10 +37,10 @@ def state(free, present):
 def made(free, present):
     """A Map from what units have: free pages and pages present at the host."""
     units = "".join(state(*pair) for pair in zip(free, present))
-    by_state = collections.Counter()
-    for kind, count in zip(units, free):
-        by_state[kind] += count * PAGE
-    return Map(units, by_state[PIECES], by_state[WAITING], by_state[RETURNED])
+    pieces = sum(count for kind, count in zip(units, free) if kind == PIECES)
+    # What is in use is there; the rest of what is there could be given back.
+    kept = sum(max(0, there + count - PER_UNIT) for count, there in zip(free, present))
+    return Map(units, pieces * PAGE, kept * PAGE)
 
 
 def _present(pid, address, size):
@@ -63,7 +64,7 @@ def look(guest):
 
 def rows(units, columns=None):
     """The units as lines of a picture, the lowest address first."""
-    columns = columns or max(16, 1 << ((len(units) - 1).bit_length() + 1) // 2)
+    columns = columns or max(16, 1 << ((len(units) - 1).bit_length() + 1) // 2)  # nearly square
     return [units[at:at + columns] for at in range(0, len(units), columns)]
 
 
@@ -83,19 +84,26 @@ def _draw(axes, units):
 
 
 def figure(pyplot, maps):
-    """A figure of {name: {moment: Map}}: a line for each name, the moments to the right."""
+    """A figure of {name: {moment: Map}}: the moments to the right, or the names if they are more."""
     from matplotlib import patches
-    columns = max(len(moments) for moments in maps.values())
-    drawn, grid = pyplot.subplots(len(maps), columns, squeeze=False, figsize=(
-        2.6 * max(2, columns), 3.0 * len(maps) + 0.8))
-    for number, (name, moments) in enumerate(maps.items()):
-        for axes, (moment, found) in zip(grid[number], moments.items()):
-            _draw(axes, found.units)
+    moments = list(next(iter(maps.values())))
+    down = len(maps) <= len(moments)
+    rows_of, columns = (len(maps), len(moments)) if down else (len(moments), len(maps))
+    drawn, grid = pyplot.subplots(rows_of, columns, squeeze=False, figsize=(
+        max(8, 2.6 * columns), 3.0 * rows_of + 0.8))
+    for number, (name, found) in enumerate(maps.items()):
+        for step, moment in enumerate(moments):
+            row, column = (number, step) if down else (step, number)
+            axes, map_ = grid[row][column], found[moment]
+            _draw(axes, map_.units)
             axes.set_gid(f"map-{number}-{moment.replace(' ', '-')}")
-            axes.set_title(moment if number == 0 else "")
-            axes.set_xlabel(f"free, host pays: {found.waiting / MIB:.0f} MiB\n"
-                            f"free in pieces: {found.pieces / MIB:.0f} MiB", fontsize=9)
-        grid[number][0].set_ylabel(name, fontweight="bold")
+            axes.set_xlabel(f"free, QEMU has it: {map_.kept / MIB:.0f} MiB\n"
+                            f"free in pieces: {map_.pieces / MIB:.0f} MiB", fontsize=9)
+            across, beside = (moment, name) if down else (name, moment)
+            if row == 0:
+                axes.set_title(across, fontsize=12)
+            if column == 0:
+                axes.set_ylabel(beside, fontweight="bold")
     drawn.tight_layout(rect=(0, 0, 1, 1 - 0.7 / drawn.get_figheight()))
     drawn.legend(handles=[patches.Patch(facecolor=COLOURS[kind], label=STATES[kind])
                           for kind in STATES], frameon=False, loc="upper center", ncols=2,
