@@ -26,6 +26,8 @@ help:
 	@echo '                     and for test, bench, kernel and patch; both: KERNEL=upstream-7.3'
 	@echo '                     QEMU=10|11 is a newer QEMU of Debian (fetched), or a path; here and'
 	@echo '                     for test and bench'
+	@echo 'make compare         the same beside upstream and upstream 7.3 with a delay of 250 ms,'
+	@echo '                     freed at once and in pieces, in one page to hand on (root)'
 	@echo 'make test            all tests but the long ones, a short set on other series (root)'
 	@echo 'make test-long       the long ones, the short set under QEMU 10 and 11 (root)'
 	@echo 'make test-full       the same, and the whole matrix of machines; its summary at the end (root)'
@@ -49,10 +51,14 @@ help:
 setup:
 	@$(SETUP)
 
-.PHONY: run
+.PHONY: run compare
 run:
 	@$(SETUP) build run
 	@tools/vm/run $(RUN_OPTIONS)
+
+compare:
+	@$(SETUP) build run
+	@tools/vm/run --compare $(RUN_OPTIONS)
 
 .PHONY: test test-long test-full soak test-series
 test:

@@ -12,12 +12,15 @@ import pytest
 import paths
 
 BENCH = os.path.join(paths.TOP, "tools", "bench")
-sys.path.insert(0, BENCH)
+sys.path[:0] = [BENCH, os.path.join(paths.TOP, "tests", "tools")]
 
 import framework  # noqa: E402
 import instructions  # noqa: E402
+import memorymap  # noqa: E402
+import page  # noqa: E402
 import report  # noqa: E402
 import stats  # noqa: E402
+import wholepage  # noqa: E402
 from errors import GuestError  # noqa: E402
 from framework import AtLeast, AtMost, Between, IntervalBelow, Ratio, Row, Scenario  # noqa: E402
 from scenarios import lockhold  # noqa: E402
@@ -162,3 +165,39 @@ def test_bad_input_gets_one_line():
 def test_names_are_unique():
     names = re.findall(r"^  (\S+)", bench("--list").stdout, re.MULTILINE)
     assert len(names) > 40 and len(names) == len(set(names))
+
+
+class Drawn(Sample):
+    """A burst and its picture, after a row without one."""
+
+    def __init__(self, name, zero):
+        super().__init__(GOOD)
+        self.name, self.title, self._zero = name, f"the {name}", zero
+        self.rows = (Row("t95", "95 % back after", "s", AtMost(2)),)
+
+    def run(self, setup, quick):
+        t95 = {"overlay": 1.0, "upstream": 9.5}.get(setup.kernel, math.inf)
+        line = [(t / 10, 1400 - min(1200, 1200 * t / 10 / min(t95, 40)) + t % 2)
+                for t in range(-20, 200)]
+        there = memorymap.made([512, 512, 9, 0] * 256, [512, 0, 512, 512] * 256)
+        return {"t95": t95, "series": {"charged": line}, "zero": self._zero,
+                "maps": {"filled": there, "half freed": there}}
+
+
+def test_the_page_is_whole_and_has_all_lines():
+    results, runs = [], {}
+    for scenario in (Drawn("other", None), Drawn("burst", "freed")):
+        runs[scenario.name], rows = framework.run(scenario, False, 2, lambda *_: None)
+        results += rows
+    text = page.render({"host": "here"}, results, runs)
+    wholepage.assert_whole(text)
+    assert text.index("the burst") < text.index("the other")  # what one looks at first
+    charge, maps = [svg.decode() for svg in wholepage.data_of(text)["image/svg+xml"]][1:3]
+    for number, words in enumerate(("upstream: 95 % back after 9.5 s",
+                                    "overlay: 95 % back after 1.0 s",
+                                    "upstream 7.3, 250 ms: 95 % never back")):
+        assert f"<!-- {words} -->" in charge
+        line = re.search(rf'<g id="charged-{number}">\s*<path d="([^"]+)"', charge)
+        assert line and line[1].count("L ") > 100
+    assert maps.count('<g id="map-') == 6 and maps.count("<image ") == 6
+    assert json.loads(report.as_json({}, results, runs))["runs"]["burst"]["overlay"][0]["maps"]

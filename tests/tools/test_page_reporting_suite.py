@@ -2,14 +2,13 @@
 
 import os
 import re
-import shutil
 import subprocess
 
 import paths
 
 
-def make(target):
-    done = subprocess.run(["make", "-C", paths.GUEST_TOOL, target], capture_output=True,
+def make(target, *variables):
+    done = subprocess.run(["make", "-C", paths.GUEST_TOOL, target, *variables], capture_output=True,
                           text=True, timeout=600, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return done.stdout + done.stderr
@@ -23,17 +22,14 @@ def test_under_sanitizers():
     assert re.search(r"\d+ passed", make("asan"))
 
 
-def test_builds_with_another_c_library(tmp_path):
-    """Alpine's is musl, which has no argp; without its compiler, none of glibc's own headers."""
-    if shutil.which("musl-gcc"):
-        done = subprocess.run(["make", "-C", paths.GUEST_TOOL, "CC=musl-gcc", "VARIANT=static",
-                               f"BUILD={tmp_path}", "CFLAGS=-O2 -Werror"], capture_output=True,
-                              text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        tool = f"{tmp_path}/static/page-reporting"
-        assert os.path.getsize(tool) < 200 << 10
-        told = subprocess.run([tool, "--help"], capture_output=True, text=True, check=False)
-        assert told.returncode == 0 and "Exit status" in told.stdout
+def test_with_another_c_library(tmp_path):
+    """Alpine's is musl, which has no argp: a static program, which does all that ours does."""
+    musl = ("CC=musl-gcc", "VARIANT=static", f"BUILD={tmp_path}", "CFLAGS=-O2 -Werror")
+    assert re.search(r"\d+ passed", make("test", *musl))
+    tool = f"{tmp_path}/static/page-reporting"
+    assert os.path.getsize(tool) < 200 << 10
+    headers = subprocess.run(["readelf", "-lW", tool], capture_output=True, text=True, check=True)
+    assert "LOAD" in headers.stdout and "INTERP" not in headers.stdout
     for name in os.listdir(paths.GUEST_TOOL):
         if name.endswith((".c", ".h")):
             with open(os.path.join(paths.GUEST_TOOL, name)) as f:

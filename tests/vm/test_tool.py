@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import paths
 from guest import MIB
 
 pytestmark = pytest.mark.kernels("overlay")
@@ -149,15 +150,21 @@ def journal_pins(guest):
     return int(rows[1]) if rows else 0
 
 
+def put(guest, source, path):
+    """Copies a file of the host into the guest."""
+    text = base64.encodebytes(gzip.compress(source.read_bytes())).decode()
+    for at in range(0, len(text), 20000):  # a command has a limit
+        guest.sh(f"cat >>/tmp/text <<'END'\n{text[at:at + 20000].strip()}\nEND\n")
+    guest.sh(f"base64 -d /tmp/text | gunzip >{path} && rm /tmp/text")
+
+
 def ext4_with_work(guest, tmp_path):
     """An ext4 with a journal, and work behind it that the journal still holds."""
     image = tmp_path / "disk"
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-J", "size=8", image, "32M"],
                    check=True)
-    text = base64.encodebytes(gzip.compress(image.read_bytes())).decode()
-    for at in range(0, len(text), 20000):  # a command has a limit
-        guest.sh(f"cat >>/tmp/text <<'END'\n{text[at:at + 20000].strip()}\nEND\n")
-    guest.sh("base64 -d /tmp/text | gunzip >/tmp/disk && rm /tmp/text && mkdir -p '/tmp/a disk' && "
+    put(guest, image, "/tmp/disk")
+    guest.sh("mkdir -p '/tmp/a disk' && "
              "losetup /dev/loop0 /tmp/disk && mount -t ext4 /dev/loop0 '/tmp/a disk' && "
              "files --dir '/tmp/a disk' --count 2000 --kib 4 && sync", 120)
 
@@ -212,7 +219,7 @@ def test_unprivileged(guest):
 
     told = as_nobody("flush")
     assert told.status == PERMISSION and "root" in told.err
-    for arguments in ("status", "residual", "watch -n 1", "doctor -s 0"):
+    for arguments in ("status", "residual", "watch -n 1", "doctor -s 0", "metrics"):
         told = as_nobody(arguments)
         assert told.status == OK, told.err
 
@@ -334,14 +341,61 @@ def test_watch(guest, hold, setting):
     assert any(float(text.split()[0]) > 1 for text in reported if text.endswith("MiB")), lines
 
 
+@pytest.fixture(params=["as in all guests", "musl"])
+def any_tool(request, guest, tmp_path):
+    """The tool as it is built for tests, and as it is built for anywhere: static, with musl."""
+    program = TOOL
+    if request.param == "musl":
+        subprocess.run(["make", "-s", "-C", paths.GUEST_TOOL, "CC=musl-gcc", "VARIANT=static",
+                        f"BUILD={tmp_path}"], check=True)
+        program = "/tmp/page-reporting-musl"
+        put(guest, tmp_path / "static" / "page-reporting", program)
+        guest.sh(f"chmod +x {program}")
+    return lambda arguments, timeout=60: Told(guest, f"{program} {arguments}", timeout)
+
+
 @pytest.mark.kernels("upstream")
-def test_upstream_is_refused_clearly(guest, tool):
-    for command in ("status", "flush", "watch", "doctor"):
-        told = tool(command)
-        assert told.status == UNSUPPORTED, command
+def test_upstream_is_refused_clearly(any_tool):
+    for arguments in ("status", "flush", "watch -n 1", "doctor"):
+        told = any_tool(arguments)
+        assert told.status == UNSUPPORTED, arguments
         assert "no flush" in told.err + told.out
-    told = tool("status --json").json
+    told = any_tool("status --json").json
     assert told["device"]["features"]["free-page-reporting"] and told["engine"] == "upstream"
-    told = tool("residual --json").json
+    assert told["knobs"]["order"] == 9
+    assert "does not tell how much" in any_tool("status").out
+    told = any_tool("residual --json").json
     assert told["reported_bytes"] is None
     assert sum(told["parts"].values()) - told["counted_twice_bytes"] == told["held_bytes"]
+    told = any_tool("metrics")
+    assert told.status == OK and "cannot be\n# known how much the host has" in told.out
+    assert "page_reporting_free_whole_bytes " in told.out
+
+
+@pytest.mark.kernels("upstream")
+def test_each_command_ends_with_words(any_tool):
+    """None crashes on a kernel that has nothing for it, and none is silent."""
+    commands = re.findall(r"^  (\w+) +\S", any_tool("--help").out.split("Options:")[0], re.M)
+    assert len(commands) >= 6
+    for command in commands:
+        told = any_tool(command + {"watch": " -n 1", "doctor": " -s 0"}.get(command, ""))
+        assert told.status in range(9), command
+        assert told.out or told.err.startswith("page-reporting: "), command
+
+
+def test_metrics_are_the_kernels_figures(guest, tool, setting):
+    """As a collector finds them: by the file's name, whole."""
+    guest.quiet()
+    setting(PAUSE, 1)
+    before = counters(guest)
+    assert tool("metrics --output /tmp/page_reporting.prom").status == OK
+    after = counters(guest)
+    told = dict(line.rsplit(" ", 1) for line in guest.read("/tmp/page_reporting.prom").splitlines()
+                if not line.startswith("#"))
+    for name, counter in (("reported_bytes_total", "reported_bytes_total"),
+                          ("requests_total", "requests"), ("passes_total", "passes"),
+                          ("at_host_bytes", "reported_bytes")):
+        value = int(told[f"page_reporting_{name}"])
+        assert min(before[counter], after[counter]) <= value <= max(before[counter], after[counter])
+    assert told['page_reporting_obstacle{reason="paused"}'] == "1"
+    assert guest.sh("ls /tmp/page_reporting.prom*").split() == ["/tmp/page_reporting.prom"]

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import time
 
+import contenders
 import paths
 import stats
 from guest import GuestError
@@ -40,9 +41,8 @@ class Setup:
 UPSTREAM = Setup("upstream", "upstream")
 OVERLAY = Setup("overlay", "overlay")
 PAIR = (UPSTREAM, OVERLAY)
-# Upstream at its best: the newest kernel, with the delay that its users set.
-TUNED = Setup("upstream 7.3, 250 ms", "upstream-7.3",
-              cmdline="page_reporting.page_reporting_delay_ms=250")
+# Upstream at its best.
+TUNED = Setup(**vars(contenders.TUNED))
 
 
 def series_setups():

@@ -1,10 +1,10 @@
 """The benchmark's results as one HTML page that needs nothing beside it."""
 
-import base64
 import html
 
 import charts
 import report
+import runpage
 
 STYLE = """
 body { font: 16px/1.5 sans-serif; max-width: 75em; margin: 2em auto; padding: 0 1em; color: #222 }
@@ -21,9 +21,8 @@ code { background: #f3f3f3; padding: 0 0.2em }
 """
 
 
-def _picture(png, label):
-    data = base64.b64encode(png).decode()
-    return f'<img alt="{html.escape(label)}" src="data:image/png;base64,{data}">'
+def _picture(svg, label):
+    return f'<img alt="{html.escape(label)}" src="{runpage.inline(svg, "svg")}">'
 
 
 def _table(headings, rows):
@@ -50,18 +49,38 @@ def _section(scenario, results, measured):
                      + _table(("row", "setting", "figure", "unit"), others))
     parts += [f"<p>{html.escape(result.name)}: no figures: {html.escape(result.problem)}</p>"
               for result in results if result.problem]
-    drawn = {setup: runs for setup, runs in measured.items() if runs and "series" in runs[-1]}
+    drawn = _having("series", measured)
     if drawn:
         axes = getattr(scenario, "axes", None)
-        png = (charts.points(scenario.title, drawn, *axes) if axes
+        svg = (charts.points(scenario.title, drawn, *axes) if axes
                else charts.over_time(scenario.title, drawn))
-        parts.append(_picture(png, scenario.title))
+        parts.append(_picture(svg, scenario.title))
+    mapped = _having("maps", measured)
+    if mapped:
+        parts.append("<p>The guest's memory, a square for each 2 MiB: what the guest says is "
+                     "free, put together with what the host has for it.</p>"
+                     + _picture(charts.maps(mapped), f"maps of memory: {scenario.title}"))
     return "".join(parts)
+
+
+def _having(what, measured):
+    return {setup: runs for setup, runs in measured.items() if runs and what in runs[-1]}
+
+
+def _first(scenarios, measured):
+    """The one to be looked at first: memory is freed at once, with each kernel."""
+    for scenario in scenarios:
+        drawn = _having("series", measured.get(scenario.name, {}))
+        if drawn and all(runs[-1].get("zero") == "freed" for runs in drawn.values()):
+            return scenario
+    return None
 
 
 def render(meta, results, measured):
     """measured: {scenario: {setup: [measures]}} by the scenario's name."""
     scenarios = list(dict.fromkeys(result.scenario for result in results))
+    first = _first(scenarios, measured)
+    scenarios.sort(key=lambda scenario: scenario is not first)
     facts = "".join(_row((key, value)) for key, value in meta.items())
     overview = charts.ratios(results)
     return ("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"

@@ -29,6 +29,7 @@ struct options {
 	uint64_t interval_ms;	/* watch */
 	uint64_t count;		/* watch: lines, 0 for no end */
 	uint64_t seconds;	/* doctor: how long to look */
+	const char *output;	/* metrics: a file, NULL for standard output */
 };
 
 enum exit_status status_command(const struct options *options);
@@ -36,6 +37,7 @@ enum exit_status flush_command(const struct options *options);
 enum exit_status watch_command(const struct options *options);
 enum exit_status doctor_command(const struct options *options);
 enum exit_status residual_command(const struct options *options);
+enum exit_status metrics_command(const struct options *options);
 
 /* For all that cannot do without the counters. */
 struct engine;

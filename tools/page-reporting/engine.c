@@ -96,6 +96,8 @@ void engine_read(struct engine *engine)
 	/* -1, which is no number here, until a device has registered. */
 	engine->order = sysfile_number(PARAMETERS "/page_reporting_order");
 	engine->delay_ms = sysfile_number(SYSCTLS "_delay_ms");
+	if (!engine->delay_ms.known)	/* upstream's, in newer kernels */
+		engine->delay_ms = sysfile_number(PARAMETERS "/page_reporting_delay_ms");
 	engine->threshold_bytes = sysfile_number(SYSCTLS "_threshold_kbytes");
 	engine->threshold_bytes.n = mul_sat(engine->threshold_bytes.n, 1024);
 	engine->evacuate = sysfile_number(SYSCTLS "_evacuate");

@@ -30,6 +30,7 @@ static const struct command commands[] = {
 	{ "watch", watch_command, "in" },
 	{ "doctor", doctor_command, "s" },
 	{ "residual", residual_command, "j" },
+	{ "metrics", metrics_command, "o" },
 };
 
 static const struct option long_options[] = {
@@ -42,13 +43,14 @@ static const struct option long_options[] = {
 	{ "interval", required_argument, NULL, 'i' },
 	{ "count", required_argument, NULL, 'n' },
 	{ "seconds", required_argument, NULL, 's' },
+	{ "output", required_argument, NULL, 'o' },
 	{ "root", required_argument, NULL, OPTION_ROOT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 }
 };
 
-#define SHORT_OPTIONS ":jt:crkqi:n:s:hV"
+#define SHORT_OPTIONS ":jt:crkqi:n:s:o:hV"
 
 static const char help[] =
 	"Usage: page-reporting COMMAND [OPTION...]\n"
@@ -60,6 +62,7 @@ static const char help[] =
 	"  watch     a line of figures every second\n"
 	"  doctor    is all well, and if not, what to do\n"
 	"  residual  what the guest still holds, and why\n"
+	"  metrics   what status tells, as text for Prometheus\n"
 	"\n"
 	"Options:\n"
 	"  -j, --json         status, residual: print JSON, in bytes\n"
@@ -71,6 +74,7 @@ static const char help[] =
 	"  -i, --interval=MS  watch: time between two lines (1000)\n"
 	"  -n, --count=N      watch: end after N lines\n"
 	"  -s, --seconds=N    doctor: how long to look (3)\n"
+	"  -o, --output=FILE  metrics: replace this file, at once\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n"
 	"\n"
@@ -169,6 +173,9 @@ static void parse_option(struct arguments *arguments, int key, const char *arg)
 		break;
 	case 's':
 		options->seconds = number("--seconds", arg, 0, 86400);
+		break;
+	case 'o':
+		options->output = arg;
 		break;
 	case OPTION_ROOT:
 		sysfile_set_root(arg);

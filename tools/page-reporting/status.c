@@ -63,7 +63,8 @@ static void print_device(const struct device *device)
 		       human(target, UNIT_BYTES, device->target_bytes), device->state);
 }
 
-static void print_knobs(const struct snapshot *shot)
+/* Those that upstream has, too. */
+static void print_granule_and_delay(const struct snapshot *shot)
 {
 	const struct engine *engine = &shot->engine;
 	const struct number delay = { .known = engine->delay_ms.known,
@@ -75,7 +76,16 @@ static void print_knobs(const struct snapshot *shot)
 		printf(" (order %" PRIu64 ")\n", engine->order.n);
 	else
 		puts(" (no order chosen yet)");
-	printf("%-15s%s\n", "delay", human(text, UNIT_US, delay));
+	printf("%-15s%s\n", "delay", !delay.known && engine->kind == ENGINE_UPSTREAM ?
+	       "not a setting of this kernel" : human(text, UNIT_US, delay));
+}
+
+static void print_knobs(const struct snapshot *shot)
+{
+	const struct engine *engine = &shot->engine;
+	char text[HUMAN_SIZE];
+
+	print_granule_and_delay(shot);
 	printf("%-15s%s\n", "threshold", human(text, UNIT_BYTES, engine->threshold_bytes));
 	printf("%-15s%s\n", "evacuation", !engine->evacuate.known ? "not in this kernel" :
 	       engine->evacuate.n ? "on" : "off");
@@ -127,6 +137,12 @@ static void print_text(const struct snapshot *shot, const struct reasons *reason
 		       human(reported, UNIT_BYTES, shot->reported),
 		       human(free, UNIT_BYTES, shot->memory.info[MEM_FREE]));
 		print_counters(&shot->engine);
+	} else if (shot->engine.kind == ENGINE_UPSTREAM) {
+		print_granule_and_delay(shot);
+		if (shot->memory.blocks_known)
+			printf("\n%s of %s that are free are in whole granules.  This kernel does not tell how much of that the host has.\n",
+			       human(reported, UNIT_BYTES, number_of(shot->memory.whole)),
+			       human(free, UNIT_BYTES, shot->memory.info[MEM_FREE]));
 	}
 	puts("\nFree, but not reported now:");
 	print_reasons(reasons);
@@ -159,10 +175,9 @@ static void json_device(const struct device *device)
 	json_close('}');
 }
 
-static void json_engine(const struct snapshot *shot)
+static void json_knobs(const struct snapshot *shot)
 {
 	const struct engine *engine = &shot->engine;
-	unsigned int i;
 
 	json_open("knobs", '{');
 	json_number("order", engine->order);
@@ -172,6 +187,12 @@ static void json_engine(const struct snapshot *shot)
 	json_number("evacuate", engine->evacuate);
 	json_number("pause", engine->pause);
 	json_close('}');
+}
+
+static void json_counters(const struct engine *engine)
+{
+	unsigned int i;
+
 	json_open("counters", '{');
 	for (i = 0; i < NR_COUNTERS; i++)
 		if (engine->present[i])
@@ -194,8 +215,10 @@ static void print_json(const struct snapshot *shot, const struct reasons *reason
 	json_string("kernel", shot->place.release);
 	json_string("engine", kinds[shot->engine.kind]);
 	json_device(&shot->device);
+	if (shot->engine.kind != ENGINE_NONE)
+		json_knobs(shot);
 	if (shot->engine.kind == ENGINE_FULL)
-		json_engine(shot);
+		json_counters(&shot->engine);
 	json_number("free_bytes", shot->memory.info[MEM_FREE]);
 	json_number("waiting_bytes", shot->waiting);
 	json_open("not_reported", '[');

@@ -57,11 +57,15 @@ enum exit_status watch_command(const struct options *options)
 {
 	static struct snapshot shot;
 	static struct engine was;
+	enum exit_status status = STATUS_OK;
 	uint64_t lines;
 
 	snapshot_read(&shot);
+	/* What upstream's kernel does not tell is "?"; free memory it does. */
 	if (!engine_usable(&shot.engine))
-		return STATUS_UNSUPPORTED;
+		status = STATUS_UNSUPPORTED;
+	if (shot.engine.kind == ENGINE_NONE)
+		return status;
 	was = shot.engine;
 	for (lines = 0; !options->count || lines < options->count; lines++) {
 		if (lines)
@@ -76,5 +80,5 @@ enum exit_status watch_command(const struct options *options)
 		if (fflush(stdout))
 			return STATUS_FAILED;
 	}
-	return STATUS_OK;
+	return status;
 }

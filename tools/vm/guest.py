@@ -504,6 +504,11 @@ class Guest:
             self._bases[block] = int(match.group(1), 16)
         return self._bases[block]
 
+    def ram_address(self):
+        """The host address of the RAM of a guest that has neither nodes nor DIMMs."""
+        (name, _), = self._blocks()
+        return self._base(name)
+
     def physical(self, discard):
         """The guest physical address of a discard's first byte."""
         start = dict(self._ram()).get(discard.block)

@@ -46,6 +46,7 @@ class Burst(Scenario):
                 "share": 100 * back / freed,
                 "discarded_mib": total(discards) / MIB,
                 "series": workload.lines(guest, told - 2, zero=freed_at),
+                "zero": "freed",
             }
 
 

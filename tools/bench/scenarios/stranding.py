@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+import memorymap
 import paths
 import workload
 from framework import COMPACTED, ORDER_0, ORDER_4, AtMost, Row, Scenario
@@ -43,6 +44,7 @@ class Stranding(Scenario):
             workload.quiet(guest)
             free_half = self._fill(guest)
             workload.quiet(guest)
+            maps = {"filled": memorymap.look(guest)}
             use, moved = in_use(guest), guest.vmstat()["pgmigrate_success"]
             faults = guest.minor_faults()
             before = guest.samples()[-1]
@@ -53,13 +55,16 @@ class Stranding(Scenario):
                 guest.write("/proc/sys/vm/compact_memory", 1)
             time.sleep(max(0, freed_at + WATCH - time.time()))
             after = guest.samples()[-1]
+            moved_after, faults_after = guest.vmstat()["pgmigrate_success"], guest.minor_faults()
+            maps[f"half freed, {WATCH} s later"] = memorymap.look(guest)
             workload.assert_healthy(guest)
             return {
                 "charged": (freed - (before.charge - after.charge)) / MIB,
                 "rss": (freed - (before.rss - after.rss)) / MIB,
-                "moved": guest.vmstat()["pgmigrate_success"] - moved,
-                "faults": guest.minor_faults() - faults,
+                "moved": moved_after - moved,
+                "faults": faults_after - faults,
                 "freed_mib": freed / MIB,
+                "maps": maps,
                 "series": workload.lines(guest, freed_at - 3, zero=freed_at),
             }
 

@@ -461,12 +461,22 @@ def test_residual_without_meminfo(tree, text):
 
 def test_upstream(tree):
     tree.upstream()
-    for command in ("status", "flush", "watch", "doctor"):
-        told = run(tree, command)
+    for command in (["status"], ["flush"], ["watch", "-n1"], ["doctor"]):
+        told = run(tree, *command)
         assert told.status == UNSUPPORTED, command
         assert "no flush" in told.err + told.out, command
     told = run(tree, "status", "--json").json
     assert told["engine"] == "upstream" and told["device"]["features"]["free-page-reporting"]
+    assert told["knobs"]["granule_bytes"] == 2 * MIB and told["knobs"]["delay_ms"] is None
+    assert "counters" not in told
+    text = run(tree, "status").out
+    assert "700.0 MiB of 724.0 MiB that are free are in whole granules" in text
+    assert "does not tell how much of that the host has" in text
+    assert re.search("^delay +not a setting of this kernel$", text, re.M)
+    tree.put("sys/module/page_reporting/parameters/page_reporting_delay_ms", 250)
+    assert re.search("^delay +250 ms$", run(tree, "status").out, re.M)
+    line = run(tree, "watch", "-n1").out.splitlines()[1]
+    assert re.split(r"  +", line.strip())[1:5] == ["724.0 MiB", "?", "?", "29.0 MiB"]
     told = run(tree, "residual", "--json")
     assert told.status == OK and told.json["reported_bytes"] is None
     assert_sums(told.json)
@@ -488,7 +498,7 @@ def test_nothing_at_all(tmp_path):
     tree.path = str(tmp_path / "none")
     for command, status in (("status", UNSUPPORTED), ("flush", UNSUPPORTED),
                             ("watch", UNSUPPORTED), ("doctor", UNSUPPORTED),
-                            ("residual", FAILED)):
+                            ("residual", FAILED), ("metrics", OK)):
         told = run(tree, command)
         assert told.status == status and (told.err or told.out), command
 
@@ -515,7 +525,7 @@ def kinds(tree):
 
 def run_all(tree):
     for command in (["status"], ["status", "--json"], ["residual"], ["residual", "--json"],
-                    ["doctor", "-s0"], ["watch", "-n1"]):
+                    ["doctor", "-s0"], ["watch", "-n1"], ["metrics"]):
         told = run(tree, *command)
         assert told.status in (OK, FAILED, UNSUPPORTED), command
         if "--json" in command and told.out:
