@@ -8,6 +8,8 @@
 # shellcheck disable=SC2154 # $top and $me
 apt=$top/build/apt
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+# Where to look for what the machine's own releases lack; the first that has it is taken.
+suites='bookworm-backports trixie trixie-backports sid'
 
 die() {
 	echo "$me: $*" >&2
@@ -41,26 +43,38 @@ archive_uri() { # of Debian's own archive, as the machine's apt sources have it
 		awk '$2 == "Debian" && $3 == "Debian" && $4 == "main" { print $1; exit }'
 }
 
-archive_sources() { # SUITE...: makes them what more knows; a list that was read stays
-	for suite; do
-		echo "deb [signed-by=$keyring] $uri $suite main"
-	done >"$apt/sources.list"
-}
-
 say_why() { # the reason that apt gave
 	grep -E '^(E|W|Err)' "$apt/log" | sort -u | head -5 >&2 || :
 }
 
-archive_read() { # PACKAGE SUITE...: reads the lists of these suites, for that package
+archive_read() { # PACKAGE SUITE...: makes these suites what more knows, for that package
 	package=$1
 	shift
 	uri=${DEBIAN_ARCHIVE:-$(archive_uri)}
 	[ -n "$uri" ] || die "no Debian archive is among this machine's apt sources: set DEBIAN_ARCHIVE to one, for example http://deb.debian.org/debian"
 	[ -r "$keyring" ] || die "no $keyring to check signatures with: install debian-archive-keyring"
-	archive_sources "$@"
+	for of; do
+		echo "deb [signed-by=$keyring] $uri $of main"
+	done >"$apt/sources.list"
 	echo "$me: reading Debian's lists for $package ($(echo "$*" | tr ' ' ,))"
 	more apt-get -q update >"$apt/log" 2>&1 || {
 		say_why
 		die "cannot read the lists of $uri: see $apt/log"
 	}
+}
+
+versions() { # own|more PACKAGE: its versions and their suites, the newest first
+	LC_ALL=C "$1" apt-cache madison "$2" 2>/dev/null |
+		awk '$5 != "" { sub(/\/.*/, "", $6); print $3, $6 }'
+}
+
+archive_find() { # PACKAGE [MAJOR]: sets version and suite; fails if no suite has it
+	# shellcheck disable=SC2086 # a list of words
+	archive_read "$1" $suites
+	for suite in $suites; do
+		version=$(versions more "$1" | awk -v suite="$suite" -v major="${2-}" '
+			$2 == suite && (major == "" || $1 ~ "^([0-9]+:)?" major "[.]") { print $1; exit }')
+		[ -z "$version" ] || return 0
+	done
+	return 1
 }
