@@ -199,6 +199,7 @@ def test_every_prefix_builds(series, record_case):
             assert not failed, failed
         except (AssertionError, pure.BuildError) as problem:
             error = str(problem)
+        print(f"{patch.name}: {error or 'builds'}", flush=True)
         record_case(patch.name, error)
     assert [path for path in steps.own_files() if read(PREFIX, path) != read(OVERLAY, path)] == []
 
@@ -220,4 +221,5 @@ def test_every_prefix_passes_its_suites(series, record_case):
                 assert not guest.bad_dmesg(0, [BROKEN])
         except (AssertionError, GuestError) as problem:
             error = str(problem)
+        print(f"{patch.name}: {error or 'passes'}", flush=True)
         record_case(patch.name, error)
