@@ -10,7 +10,9 @@ import pytest
 
 import paths
 import steps
+from guest import Guest, GuestError
 from kernelchange import Failure
+from ktap import BROKEN, cases
 
 sys.path.insert(0, os.path.join(paths.TOP, "tests", "pure"))
 
@@ -21,6 +23,8 @@ SOURCE = os.path.join(paths.BUILD, "src", NEWEST)
 UPSTREAM = os.path.join(SOURCE, "upstream")
 OVERLAY = os.path.join(SOURCE, "overlay")
 PREFIX = os.path.join(SOURCE, "prefix")
+PREFIX_KERNEL = os.path.join(paths.BUILD, "kernel", NEWEST, "prefix", "bzImage")
+PREFIX_KERNELS = os.path.join(paths.BUILD, "kernel", NEWEST, "prefixes")
 MAKE_SERIES = os.path.join(paths.TOOLS, "make-series")
 # Of the kernel's own: they use the interfaces of both.
 NEIGHBOURS = ("drivers/hv/hv_balloon.c", "drivers/virtio/virtio_balloon.c")
@@ -163,10 +167,23 @@ def objects_of(number, changed):
     return sorted(set(found))
 
 
+def kernel_of(patch):
+    """Where the kernel that a patch and those before it give is kept."""
+    return os.path.join(PREFIX_KERNELS, patch.name.replace(".patch", ".bzImage"))
+
+
+def suites_of(state):
+    """The names of the KUnit suites in the files that a step leaves."""
+    return {name for path, text in state.items() if path.endswith("_kunit.c")
+            for name in re.findall(r'^\t\.name = "(\w+)",$', text or "", re.M)}
+
+
 @pytest.mark.long
 def test_every_prefix_builds(series, record_case):
     """As a kernel with the tests in it, its own files without a warning; policies on the host."""
     build = (os.path.join(paths.TOOLS, "build-kernel"), f"prefix-{NEWEST}")
+    shutil.rmtree(PREFIX_KERNELS, ignore_errors=True)
+    os.makedirs(PREFIX_KERNELS)
     for number, patch in enumerate(series[1:], 1):
         changed = re.findall(r"^diff --git a/(\S+) b/\1$", patch.read_text(), re.M)
         error = None
@@ -177,9 +194,32 @@ def test_every_prefix_builds(series, record_case):
                         if re.match(rf"(?:\.\./)*{OURS}.*\b(?:warning|error):", line)]
             assert not warnings, "\n".join(warnings)
             run(*build)
+            shutil.copyfile(PREFIX_KERNEL, kernel_of(patch))
             failed = {name: why for name, why in pure.run(PREFIX).items() if why}
             assert not failed, failed
         except (AssertionError, pure.BuildError) as problem:
             error = str(problem)
+        print(f"{patch.name}: {error or 'builds'}", flush=True)
         record_case(patch.name, error)
     assert [path for path in steps.own_files() if read(PREFIX, path) != read(OVERLAY, path)] == []
+
+
+@pytest.mark.long
+def test_every_prefix_passes_its_suites(series, record_case):
+    """In a guest without a balloon, on the kernels that the test before this one has built."""
+    states = steps.Tree(NEWEST, UPSTREAM, OVERLAY).states()
+    for patch, (_, state) in zip(series[1:], states, strict=True):
+        error = None
+        try:
+            assert os.path.exists(kernel_of(patch)), "test_every_prefix_builds left no kernel"
+            with Guest(kernel_of(patch), name="test-prefix", memory=1024, balloon=None,
+                       cmdline="kunit.enable=1 kunit.autorun=1") as guest:
+                found = cases(guest.console())
+                failed = {name: why for name, why in found if why}
+                assert not failed, failed
+                assert {name.split(".")[0] for name, _ in found} == suites_of(state)
+                assert not guest.bad_dmesg(0, [BROKEN])
+        except (AssertionError, GuestError) as problem:
+            error = str(problem)
+        print(f"{patch.name}: {error or 'passes'}", flush=True)
+        record_case(patch.name, error)
