@@ -49,7 +49,7 @@ static bool can_report(const struct snapshot *shot)
 		all++;
 	}
 	if (shot->engine.kind == ENGINE_UPSTREAM)
-		say("note", "this kernel reports free pages, but has neither counters nor a flush");
+		say("note", "this kernel reports free pages, but has no counters and no flush");
 	if (!all && shot->engine.kind == ENGINE_FULL)
 		say("ok", "free memory is reported to %s", shot->device.name);
 	return !all && shot->engine.kind == ENGINE_FULL;
