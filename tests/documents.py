@@ -356,7 +356,7 @@ OTHERS = {"PG_reported", "DEBUG_VM", "get_maintainer", "kernel_params", "nr_ball
 
 def identifiers(pages):
     """words of code with an underscore are words of the code"""
-    known = _words_of_the_tree() | OTHERS
+    known = _words_of_the_tree() | OTHERS | _kconfig_symbols()
     for page, text in pages.items():
         if _is_manual(page):
             spans = re.findall(r"^\.(?:Va|Pa|Li|Dv|Ic) (.+)$", text, re.M)
