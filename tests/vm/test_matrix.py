@@ -23,7 +23,8 @@ FLUSH = "/proc/sys/vm/page_reporting_flush"
 COUNTERS = "/sys/kernel/mm/page_reporting/"
 UNIT = 2 * MIB
 DIMM = 256  # MiB
-PLUGGED = 512  # MiB of virtio-mem
+NR_DIMMS = 2
+PLUGGED = 256  # MiB of virtio-mem
 OVERCOMMIT = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages"
 
 BACKENDS = {
@@ -99,7 +100,7 @@ def needs(cell):
     """MiB that the host must have to spare."""
     whole = cell["backend"] in ("prealloc", "hugetlb") or cell["pages"] in ("init_on_free",)
     used = cell["memory"] if whole else min(cell["memory"], 1024) + cell["memory"] // 64
-    return used + (PLUGGED if cell["layout"] in ("dimms", "virtio-mem") else 0) + 512
+    return used + (NR_DIMMS * DIMM if cell["layout"] in ("dimms", "virtio-mem") else 0) + 512
 
 
 def host_has():
@@ -127,7 +128,7 @@ class Dimms:
     def __init__(self, guest, memory):
         self.guest = guest
         self.parts = []
-        for number in range(PLUGGED // DIMM):
+        for number in range(NR_DIMMS):
             dimm = guest.add_dimm(DIMM * MIB, node=number % len(guest.numa or [1]))
             self.parts += blocks(guest, dimm_address(guest, dimm), DIMM * MIB)
         guest.wait_for(lambda: all(guest.exists(part) for part in self.parts), 30,
