@@ -581,7 +581,7 @@ int main(int argc, char **argv)
 		{ }
 	};
 	unsigned long mib = 0, jobs = 1, quiet_ms = 0;
-	struct sigaction sa = { .sa_handler = end };
+	struct sigaction sa = { .sa_handler = end, .sa_flags = SA_RESTART };
 	const char *record = NULL, *name = "";
 	const struct kind *kind = kinds;
 	int c, status, failed = 0;

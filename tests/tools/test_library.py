@@ -12,9 +12,10 @@ import memcg
 import paths
 import sampler
 import small_host
-from discards import DiscardLog, total
+from discards import Discard, DiscardLog, total
+from guest import GIB, MIB, Guest
 
-MIB = 1 << 20
+UNIT = 2 * MIB
 
 
 def series(*charges, period=1.0):
@@ -183,3 +184,21 @@ def test_run_refuses_wrong_use_in_one_line(arguments, words):
                           text=True)
     assert done.returncode == 2
     assert words in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("machine, numa, block, offset, address", [
+    ("q35", None, "pc.ram", 2 * GIB - UNIT, 2 * GIB - UNIT),
+    ("q35", None, "pc.ram", 2 * GIB, 4 * GIB),
+    ("pc", None, "pc.ram", 2 * GIB, 2 * GIB),
+    ("pc", None, "pc.ram", 3 * GIB, 4 * GIB),
+    ("microvm,acpi=off", None, "microvm.ram", 3 * GIB + UNIT, 4 * GIB + UNIT),
+    ("q35", [2304, 2304], "ram0", 2 * GIB + UNIT, 4 * GIB + UNIT),
+    ("q35", [2304, 2304], "ram1", UNIT, 4 * GIB + 256 * MIB + UNIT),
+    ("pc", [2304, 2304], "ram1", 768 * MIB, 4 * GIB)])
+def test_the_hole_below_4_gib_is_where_the_machine_has_it(machine, numa, block, offset, address):
+    guest = Guest(memory=4608, machine=machine, numa=numa, smp=2)
+    assert guest.physical(Discard(0, block, offset, UNIT, 0)) == address
+
+
+def test_little_memory_has_no_hole():
+    assert Guest(memory=2560).physical(Discard(0, "pc.ram", 2 * GIB, UNIT, 0)) == 2 * GIB

@@ -212,7 +212,9 @@ def live_kind(guest, records, name, order, seconds):
                        total(guest.discards(begun)) > 100 * MIB,
                        seconds + 60, "discards of 100 MiB beside what lives")
         job.kill(signal.SIGTERM)
-        print(job.check(60))
+        status = job.wait(60)
+        print(job.output)
+        assert status == 0, job.output + job.errors
     finally:
         flushing.kill()
     if name == "ksm":

@@ -493,10 +493,17 @@ class Guest:
     def _physical(self, offset):
         return self.arch.physical(offset, self.memory)
 
+    def _block_address(self, block):
+        """Where a RAM block is; a device's has the device's path before its own name."""
+        address = dict(self._blocks()).get(os.path.basename(block))
+        if address is None:
+            raise GuestError(f"unknown RAM block {block}")
+        return address
+
     def _base(self, block):
         """The host address at which QEMU maps a RAM block."""
         if block not in self._bases:
-            address = dict(self._blocks())[block]
+            address = self._block_address(block)
             text = self.qmp.human(f"gpa2hva {address:#x}")
             match = re.search(r"is (0x[0-9a-f]+)", text)
             if not match:
@@ -515,10 +522,7 @@ class Guest:
         if start is not None:
             # The hole below 4 GiB may be anywhere in a block.
             return self._physical(start + discard.offset)
-        address = dict(self._blocks()).get(discard.block)
-        if address is None:
-            raise GuestError(f"unknown RAM block {discard.block}")
-        return address + discard.offset
+        return self._block_address(discard.block) + discard.offset
 
     # --- the balloon and hotplug ------------------------------------------------
 
