@@ -15,7 +15,7 @@ from test_balloon import resize
 from test_evacuate import COUNTERS, EVACUATE, pieces_come_back
 from test_flush import flush_returns_all
 from test_integrity import DELAY, keep_patterns
-from test_reporting import PAGE, UNIT
+from test_reporting import PAGE, UNIT, page_size
 
 ARM64 = [pytest.mark.long, pytest.mark.kernels("overlay-arm64", "overlay-arm64-64k"),
          pytest.mark.machine(memory=3072)]
@@ -32,10 +32,6 @@ def marked(marks):
             test = one(test)
         return test
     return mark
-
-
-def page_size(guest):
-    return int(guest.sh("grep -m 1 KernelPageSize /proc/self/smaps").split()[1]) * 1024
 
 
 def boots(guest):

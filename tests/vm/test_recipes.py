@@ -115,7 +115,7 @@ def test_what_was_negotiated_is_told(guest):
         last = int(re.search(r"the monitor of QEMU\s+7\.2 to (\d+)", f.read()).group(1))
     line, = (block for block in blocks(RECIPES) if block.startswith("info virtio-status"))
     told = re.search(r"^negotiated .*", guest.sh("page-reporting status"), re.M).group(0)
-    assert "reporting" in told.split()
+    assert "free-page-reporting" in told.split()
     if guest.qmp.command("query-version")["qemu"]["major"] <= last:
         assert "VIRTIO_BALLOON_F_REPORTING" in guest.qmp.human(line.strip())
 

@@ -16,6 +16,10 @@ EVACUATE = "/proc/sys/vm/page_reporting_evacuate"
 ORDER = "page_reporting.page_reporting_order"
 
 
+def page_size(guest):
+    return int(guest.sh("grep -m 1 KernelPageSize /proc/self/smaps").split()[1]) * 1024
+
+
 def precondition(holds, what):
     """Not an assertion: a test that must fail upstream must not do so for this."""
     if not holds:
