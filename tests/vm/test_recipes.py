@@ -1,5 +1,6 @@
 """What the admin guide, the recipes and the tools' page tell to do, done as it is written there."""
 
+import contextlib
 import json
 import os
 import re
@@ -176,19 +177,26 @@ class Agent:
         return json.loads(self._lines.readline())["return"]
 
 
+@contextlib.contextmanager
+def guest_with_agent(directory, name):
+    """A guest in which the agent that Debian has runs, and its socket."""
+    path = str(directory / "qga")
+    extra = ["-device", "virtio-serial-pci",
+             "-chardev", f"socket,id=qga0,path={path},server=on,wait=off",
+             "-device", "virtserialport,chardev=qga0,name=org.qemu.guest_agent.0"]
+    with Guest("overlay", name=name, memory=1024, extra=extra,
+               drives=[image_of(directory, tree_with_the_agent(directory), "32M")]) as guest:
+        guest.sh("mkdir -p /agent /var/run && mount -o ro /dev/vda /agent && cd /agent && "
+                 "(setsid ./loader --library-path /agent ./qemu-ga -m virtio-serial "
+                 "-p /dev/vport*p1 >/tmp/agent.log 2>&1 &)")
+        yield guest, path
+
+
 def test_flush_through_the_guest_agent(tmp_path):
     """The commands of the recipe, word for word, through the agent that Debian has."""
     block, = (block for block in blocks(RECIPES) if block.startswith("virsh qemu-agent-command"))
     start, ask = re.findall(r"virsh qemu-agent-command GUEST '(.*?)'", block, re.S)
-    path = str(tmp_path / "qga")
-    extra = ["-device", "virtio-serial-pci",
-             "-chardev", f"socket,id=qga0,path={path},server=on,wait=off",
-             "-device", "virtserialport,chardev=qga0,name=org.qemu.guest_agent.0"]
-    with Guest("overlay", name="test-guest-agent", memory=1024, extra=extra,
-               drives=[image_of(tmp_path, tree_with_the_agent(tmp_path), "32M")]) as guest:
-        guest.sh("mkdir -p /agent /var/run && mount -o ro /dev/vda /agent && cd /agent && "
-                 "(setsid ./loader --library-path /agent ./qemu-ga -m virtio-serial "
-                 "-p /dev/vport*p1 >/tmp/agent.log 2>&1 &)")
+    with guest_with_agent(tmp_path, "test-guest-agent") as (guest, path):
         guest.write("/proc/sys/vm/page_reporting_delay_ms", 600000)
         job = guest.spawn("exec hold --mib 300")
         guest.wait_for(lambda: "holding" in job.output, 60, "hold --mib 300")
@@ -201,3 +209,24 @@ def test_flush_through_the_guest_agent(tmp_path):
                                             if t["exited"]), None), 60, "the flush ends")
         assert told["exitcode"] == 0
         assert high - guest.charge() > 0.9 * 300 * MIB
+
+
+def test_park_through_the_guest_agent(tmp_path):
+    """From the host, in one call."""
+    done = subprocess.run(["make", "-s", "-C", os.path.join(paths.TOOLS, "../autoballoon"), "all"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    program = os.path.join(paths.BUILD, "autoballoon/release/autoballoonctl")
+
+    def ctl(*words):
+        return subprocess.run([program, "--agent", path, *words], capture_output=True, text=True,
+                              timeout=120, check=False)
+
+    with guest_with_agent(tmp_path, "test-park-agent") as (guest, path):
+        told = ctl("park", "guest", "all")
+        assert told.returncode == 0 and "parked in" in told.stdout, told.stderr
+        assert guest.read_int("/proc/sys/vm/page_reporting_pause") == 1
+        told = ctl("park", "guest")
+        assert told.returncode == 4 and "paused already" in told.stderr
+        assert ctl("unpark", "guest", "resync").returncode == 0
+        assert guest.read_int("/proc/sys/vm/page_reporting_pause") == 0

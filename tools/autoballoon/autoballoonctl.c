@@ -32,8 +32,9 @@ static const struct argp_option option_list[] = {
 	{ "json", 'j', NULL, 0, "Print the daemon's answer as JSON", 0 },
 	{ "wait", 'w', NULL, 0, "set, reserve: wait until it is done", 0 },
 	{ "user", 'u', NULL, 0, "Talk to the user's own daemon", 0 },
-	{ "timeout", 't', "TIME", 0, "set --wait: give up after TIME (60s); record: end after it",
-	  0 },
+	{ "timeout", 't', "TIME", 0,
+	  "set --wait, park, unpark: give up after TIME (60s); record: end after it", 0 },
+	{ "agent", 'q', "PATH", 0, "park, unpark: the guest agent's socket; needs no daemon", 0 },
 	{ "count", 'n', "N", 0, "inject: as if N events had come", 0 },
 	{ "all", 'a', NULL, 0, "enable, disable: all guests", 0 },
 	{ "config", 'c', "FILE", 0, "simulate: configuration to go by", 0 },
@@ -64,6 +65,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'j':
 		opts.json = true;
+		return 0;
+	case 'q':
+		opts.agent = arg;
 		return 0;
 	case 'w':
 		opts.wait = true;
@@ -130,7 +134,10 @@ static const struct argp argp = {
 	       "  max GUEST SIZE|default  its largest size, over the configuration\n"
 	       "  forget GUEST          drop all orders about a guest\n"
 	       "  reserve SIZE          make room for a guest that is about to start\n"
-	       "  setup KIND GUEST      what to add to a guest: qemu, libvirt, proxmox,\n"
+	       "  park GUEST [cold|all|keep]  have it give back what it can, for a snapshot;\n"
+	       "                        which page cache it drops (cold)\n"
+	       "  unpark GUEST [resync] end that; report all again\n"
+	       "  setup KIND GUEST      what to add to a guest: qemu, agent, libvirt, proxmox,\n"
 	       "                        firecracker, cloud-hypervisor\n"
 	       "  watch                 status again and again\n"
 	       "  why GUEST             the last ten decisions about a guest\n"
@@ -230,6 +237,22 @@ const char *ctl_text(struct json_object *from, const char *key)
 	const char *text = reply_string(from, key);
 
 	return text ? text : "-";
+}
+
+/* By name, UUID or socket; NULL if the daemon has none like that. */
+struct json_object *ctl_find_guest(struct json_object *status, const char *name)
+{
+	struct json_object *guests = reply_array(status, "guests");
+	size_t i, n = guests ? json_object_array_length(guests) : 0;
+
+	for (i = 0; i < n; i++) {
+		struct json_object *g = json_object_array_get_idx(guests, i);
+
+		if (!strcmp(ctl_text(g, "name"), name) || !strcmp(ctl_text(g, "uuid"), name) ||
+		    !strcmp(ctl_text(g, "socket"), name))
+			return g;
+	}
+	return NULL;
 }
 
 static void print_guest(struct json_object *g)
@@ -448,6 +471,8 @@ static const struct {
 	{ "max", cmd_limit, "j" },
 	{ "forget", cmd_forget, "j" },
 	{ "reserve", cmd_reserve, "jtw" },
+	{ "park", cmd_park, "qt" },
+	{ "unpark", cmd_park, "qt" },
 	{ "setup", cmd_setup, "" },
 	{ "watch", cmd_watch, "" },
 	{ "why", cmd_why, "j" },

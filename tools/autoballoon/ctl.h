@@ -16,6 +16,7 @@ enum { EXIT_USAGE = 2, EXIT_STUCK = 3, EXIT_REFUSED = 4, EXIT_TIMEOUT = 5 };
 struct ctl_options {
 	const char *socket;
 	const char *config;
+	const char *agent;		/* park, unpark: the guest agent's socket */
 	bool json;
 	bool wait;
 	bool all;
@@ -44,6 +45,7 @@ int ctl_print_json(struct json_object *reply);
 const char *ctl_size(struct json_object *from, const char *key, char *buf, size_t size);
 bool ctl_flag(struct json_object *from, const char *key);
 const char *ctl_text(struct json_object *from, const char *key);
+struct json_object *ctl_find_guest(struct json_object *status, const char *name);
 
 /* ctl_orders.c; each returns an exit status */
 int cmd_inject(void);
@@ -53,6 +55,9 @@ int cmd_enable(void);
 int cmd_limit(void);
 int cmd_forget(void);
 int cmd_reserve(void);
+
+/* ctl_park.c */
+int cmd_park(void);
 
 /* ctl_setup.c */
 int cmd_setup(void);

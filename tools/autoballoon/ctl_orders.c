@@ -20,21 +20,6 @@ int cmd_inject(void)
 	return ctl_ask_and_forget(req);
 }
 
-static struct json_object *find_guest(struct json_object *reply, const char *name)
-{
-	struct json_object *guests = reply_array(reply, "guests");
-	size_t i, n = guests ? json_object_array_length(guests) : 0;
-
-	for (i = 0; i < n; i++) {
-		struct json_object *g = json_object_array_get_idx(guests, i);
-
-		if (!strcmp(ctl_text(g, "name"), name) || !strcmp(ctl_text(g, "uuid"), name) ||
-		    !strcmp(ctl_text(g, "socket"), name))
-			return g;
-	}
-	return NULL;
-}
-
 /* What became of a target. -1: still under way. */
 static int judge(struct json_object *g, uint64_t wanted)
 {
@@ -69,7 +54,7 @@ static int wait_for(const char *name, uint64_t target)
 		reply = ctl_ask(ctl_request("status"), &status);
 		if (!reply)
 			return status;
-		status = judge(find_guest(reply, name), target);
+		status = judge(ctl_find_guest(reply, name), target);
 		json_object_put(reply);
 	} while (status < 0 && now_ms() < end);
 	if (status < 0) {

@@ -7,7 +7,7 @@
 #include "ctl.h"
 
 #define PLACE "/run/autoballoon/guests"
-#define KINDS "qemu, libvirt, proxmox, firecracker or cloud-hypervisor"
+#define KINDS "qemu, agent, libvirt, proxmox, firecracker or cloud-hypervisor"
 
 static void setup_qemu(const char *name)
 {
@@ -17,6 +17,16 @@ static void setup_qemu(const char *name)
 	       "-qmp unix:" PLACE "/%s.qmp,server=on,wait=off\n"
 	       "# Once, if QEMU runs as another user than root:\n"
 	       "usermod -aG autoballoon USER\n", name, name);
+}
+
+static void setup_agent(const char *name)
+{
+	printf("# For autoballoonctl park and unpark. Add to QEMU's command line:\n"
+	       "-device virtio-serial-pci\n"
+	       "-chardev socket,id=qga,path=" PLACE "/%s.qga,server=on,wait=off\n"
+	       "-device virtserialport,chardev=qga,name=org.qemu.guest_agent.0\n"
+	       "# Once, in the guest:\n"
+	       "apt install qemu-guest-agent page-reporting\n", name);
 }
 
 static void setup_libvirt(const char *name)
@@ -67,6 +77,7 @@ static const struct {
 	void (*print)(const char *guest);
 } kinds[] = {
 	{ "qemu", setup_qemu },
+	{ "agent", setup_agent },
 	{ "libvirt", setup_libvirt },
 	{ "proxmox", setup_proxmox },
 	{ "firecracker", setup_firecracker },

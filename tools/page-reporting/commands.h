@@ -19,17 +19,22 @@ enum exit_status {
 	STATUS_PASSED_OVER = 8,
 };
 
+/* What "park" does about page cache. */
+enum cache { CACHE_COLD, CACHE_ALL, CACHE_KEEP };
+
 struct options {
 	bool json;		/* status, residual */
-	bool quiet;		/* flush */
+	bool quiet;		/* flush, park, unpark, trim */
 	bool compact;		/* flush: make free memory whole first */
 	bool checkpoint;	/* flush: let ext4 let go of its metadata first */
-	bool resync;		/* flush: report also what the host is thought to have */
-	uint64_t timeout_ms;	/* flush */
+	bool resync;		/* flush, unpark: report also what the host is thought to have */
+	enum cache cache;	/* park */
+	uint64_t timeout_ms;	/* flush, park, unpark */
 	uint64_t interval_ms;	/* watch */
-	uint64_t count;		/* watch: lines, 0 for no end */
+	uint64_t count;		/* watch: lines; trim: looks; 0 for no end */
 	uint64_t seconds;	/* doctor: how long to look */
 	const char *output;	/* metrics: a file, NULL for standard output */
+	uint64_t age_s;		/* trim: unused for so long is cold */
 };
 
 enum exit_status status_command(const struct options *options);
@@ -38,6 +43,9 @@ enum exit_status watch_command(const struct options *options);
 enum exit_status doctor_command(const struct options *options);
 enum exit_status residual_command(const struct options *options);
 enum exit_status metrics_command(const struct options *options);
+enum exit_status park_command(const struct options *options);
+enum exit_status unpark_command(const struct options *options);
+enum exit_status trim_command(const struct options *options);
 
 /* For all that cannot do without the counters. */
 struct engine;

@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* "flush": report all that is free now, and return when the host has it. */
+/*
+ * Flushes: all that is free is reported now, and the host has it in the end.
+ * "flush" does it for a user, "park" and "trim" as a part of their work.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "checkpoint.h"
+#include "clock.h"
 #include "commands.h"
+#include "flush.h"
 #include "snapshot.h"
 #include "sysfile.h"
 #include "units.h"
 #include "why.h"
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* What the host does not have, and why, as far as can be seen. */
 static enum exit_status passed_over(void)
@@ -41,7 +37,7 @@ static enum exit_status passed_over(void)
 	return STATUS_PASSED_OVER;
 }
 
-static enum exit_status out_of_time(const struct options *options)
+static enum exit_status out_of_time(uint64_t timeout_ms)
 {
 	static struct engine now;
 	const char *why = "";
@@ -50,17 +46,20 @@ static enum exit_status out_of_time(const struct options *options)
 	if (now.counter[IN_FLIGHT_BYTES].n)
 		why = "; the host has not answered yet";
 	fprintf(stderr, "page-reporting: not done within %" PRIu64
-		" ms%s; it goes on, and what was reported stays so\n", options->timeout_ms, why);
+		" ms%s; it goes on, and what was reported stays so\n", timeout_ms, why);
 	return STATUS_TIMEOUT;
 }
 
-static enum exit_status refused(int err, const struct options *options)
+static enum exit_status refused(int err, uint64_t timeout_ms)
 {
 	switch (err) {
 	case -ETIMEDOUT:
-		return out_of_time(options);
+		return out_of_time(timeout_ms);
 	case -EAGAIN:
 		return passed_over();
+	case -ENOENT:
+		fprintf(stderr, "page-reporting: this kernel has no %s\n", FLUSH_FILE);
+		return STATUS_UNSUPPORTED;
 	case -ENODEV:
 		fputs("page-reporting: no device takes reports; see page-reporting doctor\n", stderr);
 		return STATUS_NO_DEVICE;
@@ -80,16 +79,27 @@ static enum exit_status refused(int err, const struct options *options)
 	}
 }
 
+/* What cannot be done is said on standard error. */
+enum exit_status flush_all(uint64_t timeout_ms, unsigned int flags)
+{
+	char text[64];
+	int err;
+
+	snprintf(text, sizeof(text), "%" PRIu64 " %u\n", timeout_ms, flags);
+	err = sysfile_write(FLUSH_FILE, text);
+	return err ? refused(err, timeout_ms) : STATUS_OK;
+}
+
 enum exit_status flush_command(const struct options *options)
 {
 	static struct engine before, after;
 	struct checkpoint checkpoint = { 0 };
 	unsigned int flags = (options->compact ? FLUSH_EVACUATE : 0) |
 			     (options->resync ? FLUSH_RESYNC : 0);
-	char sent[HUMAN_SIZE], has[HUMAN_SIZE], took[HUMAN_SIZE], text[64];
+	char sent[HUMAN_SIZE], has[HUMAN_SIZE], took[HUMAN_SIZE];
+	enum exit_status status;
 	struct number bytes;
 	uint64_t begun;
-	int err;
 
 	if (options->checkpoint)
 		checkpoint_all(&checkpoint);
@@ -101,15 +111,10 @@ enum exit_status flush_command(const struct options *options)
 	if (!engine_usable(&before))
 		return STATUS_UNSUPPORTED;
 
-	snprintf(text, sizeof(text), "%" PRIu64 " %u\n", options->timeout_ms, flags);
 	begun = now_us();
-	err = sysfile_write(FLUSH_FILE, text);
-	if (err == -ENOENT) {
-		fprintf(stderr, "page-reporting: this kernel has no %s\n", FLUSH_FILE);
-		return STATUS_UNSUPPORTED;
-	}
-	if (err)
-		return refused(err, options);
+	status = flush_all(options->timeout_ms, flags);
+	if (status)
+		return status;
 	if (options->quiet)
 		return checkpoint.made == checkpoint.tried ? STATUS_OK : STATUS_FAILED;
 

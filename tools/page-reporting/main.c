@@ -31,6 +31,9 @@ static const struct command commands[] = {
 	{ "doctor", doctor_command, "s" },
 	{ "residual", residual_command, "j" },
 	{ "metrics", metrics_command, "o" },
+	{ "park", park_command, "Ctq" },
+	{ "unpark", unpark_command, "trq" },
+	{ "trim", trim_command, "anq" },
 };
 
 static const struct option long_options[] = {
@@ -39,18 +42,20 @@ static const struct option long_options[] = {
 	{ "compact", no_argument, NULL, 'c' },
 	{ "resync", no_argument, NULL, 'r' },
 	{ "checkpoint", no_argument, NULL, 'k' },
+	{ "cache", required_argument, NULL, 'C' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "interval", required_argument, NULL, 'i' },
 	{ "count", required_argument, NULL, 'n' },
 	{ "seconds", required_argument, NULL, 's' },
 	{ "output", required_argument, NULL, 'o' },
+	{ "age", required_argument, NULL, 'a' },
 	{ "root", required_argument, NULL, OPTION_ROOT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 }
 };
 
-#define SHORT_OPTIONS ":jt:crkqi:n:s:o:hV"
+#define SHORT_OPTIONS ":jt:crkqi:n:s:o:C:a:hV"
 
 static const char help[] =
 	"Usage: page-reporting COMMAND [OPTION...]\n"
@@ -63,18 +68,24 @@ static const char help[] =
 	"  doctor    is all well, and if not, what to do\n"
 	"  residual  what the guest still holds, and why\n"
 	"  metrics   what status tells, as text for Prometheus\n"
+	"  park      give back what can be, then pause: ready for a snapshot\n"
+	"  unpark    end the pause\n"
+	"  trim      give page cache back that is not used for a minute, until ended\n"
 	"\n"
 	"Options:\n"
 	"  -j, --json         status, residual: print JSON, in bytes\n"
-	"  -t, --timeout=MS   flush: wait no longer than this, in milliseconds (10000)\n"
+	"  -t, --timeout=MS   flush, park, unpark: wait no longer than this for the flush, in\n"
+	"                     milliseconds (10000)\n"
 	"  -c, --compact      flush: make free memory whole first\n"
 	"  -k, --checkpoint   flush: write the journals of ext4 file systems back first\n"
-	"  -r, --resync       flush: report also what the host is thought to have\n"
-	"  -q, --quiet        flush: say nothing when all went well\n"
+	"  -r, --resync       flush, unpark: report also what the host is thought to have\n"
+	"  -C, --cache=WHAT   park: page cache to drop: cold, all or keep (cold)\n"
+	"  -q, --quiet        flush, park, unpark, trim: say nothing when all went well\n"
 	"  -i, --interval=MS  watch: time between two lines (1000)\n"
-	"  -n, --count=N      watch: end after N lines\n"
+	"  -n, --count=N      watch: end after N lines; trim: after N looks\n"
 	"  -s, --seconds=N    doctor: how long to look (3)\n"
 	"  -o, --output=FILE  metrics: replace this file, at once\n"
+	"  -a, --age=SECONDS  trim: how long page cache must be unused (60)\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n"
 	"\n"
@@ -110,6 +121,17 @@ static uint64_t number(const char *option, const char *text, uint64_t min, uint6
 		usage("%s must be a number from %" PRIu64 " to %" PRIu64 ", not \"%s\"", option,
 		      min, max, text);
 	return n;
+}
+
+static enum cache cache(const char *text)
+{
+	static const char *const names[] = { "cold", "all", "keep" };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(text, names[i]))
+			return (enum cache)i;
+	usage("--cache must be cold, all or keep, not \"%s\"", text);
 }
 
 static void see(struct arguments *arguments, int key)
@@ -165,11 +187,17 @@ static void parse_option(struct arguments *arguments, int key, const char *arg)
 	case 't':
 		options->timeout_ms = number("--timeout", arg, 1, FLUSH_MS_MAX);
 		break;
+	case 'C':
+		options->cache = cache(arg);
+		break;
 	case 'i':
 		options->interval_ms = number("--interval", arg, 10, 86400000);
 		break;
 	case 'n':
 		options->count = number("--count", arg, 1, UINT32_MAX);
+		break;
+	case 'a':
+		options->age_s = number("--age", arg, 2, 86400);
 		break;
 	case 's':
 		options->seconds = number("--seconds", arg, 0, 86400);
@@ -218,7 +246,8 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {
-		.options = { .timeout_ms = 10000, .interval_ms = 1000, .seconds = 3 },
+		.options = { .timeout_ms = 10000, .interval_ms = 1000, .seconds = 3,
+			     .age_s = 60 },
 	};
 	enum exit_status status;
 

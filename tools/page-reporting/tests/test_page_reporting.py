@@ -327,6 +327,166 @@ def test_flush_without_its_file(tree):
     assert told.status == UNSUPPORTED and told.err.count("\n") == 1
 
 
+# --- park and unpark ---------------------------------------------------------------
+
+
+def content(tree, name):
+    with open(os.path.join(tree.path, name)) as f:
+        return f.read().strip()
+
+
+def cgroups(tree, root=(0, 0), **groups):
+    """Control groups by name ("a__b" is a group in another), with MiB of inactive and active
+    files of their own."""
+    tree.put("proc/self/mounts", "none /sys/fs/cgroup cgroup2 rw 0 0")
+    groups[""] = root
+    for name in groups:
+        path = "sys/fs/cgroup/" + name.replace("__", "/")
+        below = [sizes for other, sizes in groups.items()
+                 if other == name or not name or other.startswith(name + "__")]
+        inactive, active = (sum(sizes) * MIB for sizes in zip(*below))
+        tree.put(f"{path}/memory.stat", "anon 4096\n"
+                 f"inactive_file {inactive}\nactive_file {active}")
+        tree.put(f"{path}/memory.reclaim", "")
+
+
+@pytest.mark.parametrize("cache, dropped", [
+    ([], ""), (["--cache=all"], "3"), (["-C", "keep"], ""), (["--cache", "cold"], "")])
+def test_park(tree, cache, dropped):
+    cgroups(tree, a=(300, 100))
+    tree.put("proc/sys/vm/drop_caches", "")
+    told = run(tree, "park", *cache, "--timeout", "7000")
+    assert told.status == OK and "parked in" in told.out, told.err
+    assert content(tree, SYSCTLS + "flush") == "7000 1"
+    assert content(tree, SYSCTLS + "pause") == "1"
+    assert content(tree, "proc/sys/vm/drop_caches") == dropped
+    taken = content(tree, "sys/fs/cgroup/a/memory.reclaim")
+    assert taken == (f"{200 * MIB} swappiness=0" if cache in ([], ["--cache", "cold"]) else "")
+
+
+def test_park_takes_from_each_group_what_is_its_own(tree):
+    """And nothing where as much is active: the kernel would take that as well."""
+    cgroups(tree, (40, 20), system=(500, 0), system__a=(300, 50), system__b=(100, 150), user=(10, 0))
+    assert run(tree, "park", "--quiet").out == ""
+    taken = {name: content(tree, f"sys/fs/cgroup/{name}/memory.reclaim")
+             for name in ("", "system", "system/a", "system/b", "user")}
+    assert taken == {"": "", "system": f"{500 * MIB} swappiness=0",
+                     "system/a": f"{250 * MIB} swappiness=0",
+                     "system/b": "", "user": f"{10 * MIB} swappiness=0"}
+
+
+def test_park_where_cold_cache_cannot_be_taken(tree):
+    """The rest is done, and the status says that it was not all."""
+    told = run(tree, "park")
+    assert told.status == PASSED_OVER and "no cgroup2 is mounted" in told.err
+    assert content(tree, SYSCTLS + "pause") == "1"
+
+
+def test_park_twice(tree):
+    tree.put(SYSCTLS + "pause", 1)
+    told = run(tree, "park")
+    assert told.status == PAUSED and told.err.count("\n") == 1
+    assert content(tree, SYSCTLS + "flush") == ""
+
+
+def test_park_on_an_upstream_kernel(tree):
+    """What it can is done."""
+    cgroups(tree, a=(300, 100))
+    tree.upstream()
+    tree.put("proc/sys/vm/compact_memory", "")
+    told = run(tree, "park")
+    assert told.status == UNSUPPORTED and "no flush" in told.err and "wait" in told.err
+    assert content(tree, "proc/sys/vm/compact_memory") == "1"
+    assert content(tree, "sys/fs/cgroup/a/memory.reclaim")
+
+
+@pytest.mark.parametrize("arguments, written", [([], ""), (["--resync", "-t", "99"], "99 2")])
+def test_unpark(tree, arguments, written):
+    tree.put(SYSCTLS + "pause", 1)
+    told = run(tree, "unpark", *arguments)
+    assert told.status == OK and "goes on" in told.out
+    assert content(tree, SYSCTLS + "pause") == "0"
+    assert content(tree, SYSCTLS + "flush") == written
+
+
+def test_unpark_on_an_upstream_kernel(tree):
+    tree.upstream()
+    assert run(tree, "unpark").status == UNSUPPORTED
+
+
+# --- trim ------------------------------------------------------------------------
+
+
+def busy(tree, memory_us=0):
+    tree.put("proc/stat", "cpu  100 0 100 9000 0 0 0 0 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\n"
+             "procs_running 1")
+    for what in ("cpu", "memory"):
+        tree.put(f"proc/pressure/{what}", f"some avg10=0.00 avg60=0.00 avg300=0.00 total={memory_us}")
+
+
+def trim(tree, *arguments):
+    return run(tree, "trim", "--age", "2", "--count", "24", *arguments)
+
+
+def test_trim_takes_what_stays_unused(tree):
+    """Not before two seconds, of which it looks at the cache every tenth."""
+    cgroups(tree, a=(300, 0), b=(0, 20))
+    busy(tree)
+    young = run(tree, "trim", "--age", "2", "--count", "20")
+    assert young.status == OK and content(tree, "sys/fs/cgroup/a/memory.reclaim") == ""
+    told = trim(tree)
+    assert told.status == OK and not told.err, told.err
+    assert "of page cache that was not used for 2 s" in told.out
+    assert content(tree, "sys/fs/cgroup/a/memory.reclaim").endswith("swappiness=0")
+    assert content(tree, "sys/fs/cgroup/b/memory.reclaim") == ""
+    assert content(tree, SYSCTLS + "flush") == "4000 1"
+    assert trim(tree, "--quiet").out == ""
+
+
+def test_trim_rests_while_parked(tree):
+    cgroups(tree, a=(300, 0))
+    busy(tree)
+    tree.put(SYSCTLS + "pause", 1)
+    assert trim(tree).out == "" and content(tree, "sys/fs/cgroup/a/memory.reclaim") == ""
+
+
+def test_trim_of_what_is_in_no_group(tree):
+    """A guest that knows nothing of control groups has all in the root."""
+    cgroups(tree, (300, 0))
+    busy(tree)
+    assert trim(tree).status == OK
+    assert content(tree, "sys/fs/cgroup/memory.reclaim").endswith("swappiness=0")
+
+
+def test_trim_says_what_it_lacks(tree):
+    told = trim(tree)
+    assert told.status == UNSUPPORTED and "no cgroup2 is mounted" in told.err
+    tree.put("proc/self/mounts", "none /sys/fs/cgroup cgroup2 rw 0 0")
+    tree.put("sys/fs/cgroup/cgroup.procs", "")
+    told = trim(tree)
+    assert told.status == UNSUPPORTED and "old cgroup hierarchy" in told.err
+    tree.put("sys/fs/cgroup/memory.stat", "anon 4096")
+    told = trim(tree)
+    assert told.status == UNSUPPORTED and "5.19" in told.err
+
+
+def test_trim_without_an_engine(tree):
+    cgroups(tree, a=(300, 0))
+    busy(tree)
+    tree.upstream()
+    told = trim(tree)
+    assert told.status == OK and "no flush" in told.err and "took" in told.out
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["trim", "--age", "1"], "from 2 to 86400"), (["trim", "--age", "x"], "--age"),
+    (["trim", "--cache=all"], "no option -C"), (["park", "--cache=hot"], "cold, all or keep"),
+    (["park", "--resync"], "no option -r"), (["unpark", "--age=5"], "no option -a")])
+def test_bad_options_of_park_and_trim(tree, arguments, word):
+    told = run(tree, *arguments)
+    assert told.status == USAGE and told.err.count("\n") == 1 and word in told.err
+
+
 # --- watch and doctor -------------------------------------------------------------
 
 

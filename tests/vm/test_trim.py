@@ -1,0 +1,211 @@
+"""page-reporting trim in a guest: cold page cache goes back, what is in use stays.
+
+Files are holes: reading them fills the page cache as any other, and no disk is slow.
+"""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from disks import ext4_disk
+from guest import MIB, Guest
+
+CGROUPS = "/sys/fs/cgroup"
+USAGE, UNSUPPORTED = 2, 7
+STEALS = "pgsteal_kswapd", "pgsteal_direct", "pgsteal_khugepaged", "pgsteal_proactive"
+
+
+@pytest.fixture
+def machine(tmp_path, allow_dmesg):
+    """machine(memory=MiB, ...) starts a guest with a large empty file system on /files."""
+    guests = []
+
+    def start(kernel="overlay", groups=("cold", "warm", "job"), **options):
+        guest = Guest(kernel, name=f"test-trim-{len(guests)}", drives=[ext4_disk(tmp_path, 4096)],
+                      **options).start()
+        guests.append(guest)
+        guest.sh("mkdir -p /files && mount /dev/vda /files && "
+                 f"echo +memory >{CGROUPS}/cgroup.subtree_control && cd {CGROUPS} && "
+                 f"mkdir {' '.join(groups)}")
+        return guest
+
+    yield start
+    bad = [line for guest in guests for line in guest.bad_dmesg(allowed=allow_dmesg)]
+    for guest in guests:
+        guest.stop()
+    assert not bad, bad[0]
+
+
+def within(group, command):
+    return f"echo $$ >{CGROUPS}/{group}/cgroup.procs && {command}"
+
+
+def read_once(guest, group, name, mib):
+    guest.sh(f"truncate -s {mib}M /files/{name}; " +
+             within(group, f"cat /files/{name} >/dev/null"), 120)
+
+
+def read_warm(guest, name, mib, pause_ms, options=""):
+    """A program that reads a file over and over, from before it is cold."""
+    guest.sh(f"truncate -s {mib}M /files/{name}")
+    job = guest.spawn(within("warm", f"exec warm_read {options} --pause-ms {pause_ms} /files/{name}"),
+                      600)
+    guest.wait_for(lambda: job.output.count("round") >= 2, 60 + pause_ms // 500, "warm_read reads")
+    return job
+
+
+def rounds(job):
+    """(CPU time in us, major faults) of each round."""
+    return [(int(us), int(faults)) for us, faults in
+            re.findall(r"^round (\d+) (\d+) \d+$", job.output, re.M)]
+
+
+def stat(guest, group):
+    rows = (line.split() for line in guest.read(f"{CGROUPS}/{group}/memory.stat").splitlines())
+    return {name: int(value) for name, value in rows}
+
+
+def stolen(guest):
+    now = guest.vmstat()
+    return sum(now.get(name, 0) for name in STEALS)
+
+
+def cached(guest, group):
+    now = stat(guest, group)
+    return now["inactive_file"] + now["active_file"]
+
+
+def trim(guest, age, options=""):
+    return guest.spawn(f"exec page-reporting trim --age {age} {options}", 900)
+
+
+def end(job):
+    job.kill(signal.SIGTERM)
+    job.wait(60)
+    return job.output
+
+
+def test_trim(machine):
+    """Cold cache goes back, a warm set stays, nothing happens beside a job at full load."""
+    guest = machine(memory=768)
+    told = guest.spawn("page-reporting trim --age 1")
+    assert told.wait(20) == USAGE and "from 2 to 86400" in told.errors
+    warm = read_warm(guest, "warm", 64, 1000)
+    read_once(guest, "cold", "cold", 256)
+    guest.sh("page-reporting flush --compact")
+    high = guest.charge()
+    before = stat(guest, "warm")
+    job = trim(guest, 4)
+    guest.wait_for(lambda: high - guest.charge() > 0.85 * 256 * MIB, 25, "cold cache goes back")
+    after = stat(guest, "warm")
+    assert after["workingset_refault_file"] == before["workingset_refault_file"]
+    assert cached(guest, "warm") > 60 * MIB
+    assert cached(guest, "cold") < 0.15 * 256 * MIB
+
+    busy = guest.spawn("exec stress-ng --quiet --cpu 2 --cpu-method loop -t 60")
+    read_once(guest, "job", "job", 128)
+    time.sleep(1)  # what was begun before the job ran is ended
+    begun = stolen(guest)
+    time.sleep(7)
+    assert stolen(guest) == begun and cached(guest, "job") > 120 * MIB
+    busy.kill(signal.SIGTERM)
+    guest.wait_for(lambda: cached(guest, "job") < 100 * MIB, 20, "it goes on after the job")
+    assert "was not used for 4 s" in end(job)
+    warm.kill(signal.SIGTERM)
+
+
+def note(guest, text):
+    """Figures for those who want to see them: build/vm/NAME/figures."""
+    with open(os.path.join(guest.log_dir, "figures"), "a") as f:
+        f.write(text + "\n")
+    return text
+
+
+def pressure(guest, what):
+    """Microseconds in which some task waited."""
+    return int(re.search(r"^some .*total=(\d+)", guest.read(f"/proc/pressure/{what}"), re.M)[1])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("lru", ["two lists", "generations"])
+def test_cold_goes_and_warm_stays(machine, lru):
+    """1 GiB goes cold beside 256 MiB that are read every 20 s, half of them mapped.
+
+    The guest's clock counts instructions, so that a round's CPU time tells what it ran.
+    """
+    guest = machine(memory=2048, smp=1, icount="shift=0")
+    if lru == "generations":
+        guest.write("/sys/kernel/mm/lru_gen/enabled", "y")
+    warm = [read_warm(guest, "read", 128, 20000), read_warm(guest, "mapped", 128, 20000, "--mapped")]
+
+    def more_rounds(count):
+        for job in warm:
+            before = len(rounds(job))
+            guest.wait_for(lambda job=job, before=before: len(rounds(job)) >= before + count,
+                           60 + 30 * count, "warm_read reads")
+
+    more_rounds(2)
+    plain = [rounds(job)[-2:] for job in warm]
+    guest.sh("page-reporting flush --compact")
+    read_once(guest, "cold", "cold", 1024)
+    begun = time.monotonic()
+    waited = pressure(guest, "memory"), pressure(guest, "cpu")
+    refaults = guest.vmstat()["workingset_refault_file"]
+    high, seen = guest.charge(), [len(rounds(job)) for job in warm]
+    job = trim(guest, 60)
+
+    def back():
+        return (high - guest.charge()) / (1024 * MIB)
+
+    guest.wait_for(lambda: back() >= 0.5, 200, "half is back")
+    half = time.monotonic() - begun - 60
+    guest.wait_for(lambda: back() >= 0.9, 200, "nine tenths are back")
+    most = time.monotonic() - begun - 60
+    more_rounds(2)
+    lasted = time.monotonic() - begun
+    trimmed = [rounds(job)[before:] for job, before in zip(warm, seen)]
+    shares = [100 * (pressure(guest, what) - before) / lasted / 1e6
+              for what, before in zip(("memory", "cpu"), waited)]
+    ratios = [sum(us for us, _ in now) / len(now) / (sum(us for us, _ in then) / len(then))
+              for then, now in zip(plain, trimmed)]
+    again = guest.vmstat()["workingset_refault_file"] - refaults
+    told = end(job)
+    told = note(guest, f"{lru}: half after {half:.0f} s, 90 % after {most:.0f} s; warm rounds "
+                f"{', '.join(f'{ratio:.3f}' for ratio in ratios)} of before, {again} pages read "
+                f"again, major faults {[sum(faults for _, faults in now) for now in trimmed]}; PSI "
+                f"some: memory {shares[0]:.3f} %, cpu {shares[1]:.3f} %\n{told}")
+    assert half <= 60 and most <= 180, told
+    assert shares[0] < 0.1, told
+    if lru == "two lists":
+        assert max(ratios) <= 1.05 and not any(faults for now in trimmed for _, faults in now), told
+        assert again == 0, told
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("times", [2, 5])
+def test_cache_that_was_used_often_goes_as_well(machine, times):
+    """On the active list there is no queue to tell its age: it takes longer."""
+    guest = machine(memory=1024)
+    guest.sh("truncate -s 512M /files/cold; " +
+             within("cold", f"for i in $(seq {times}); do cat /files/cold >/dev/null; done"), 300)
+    assert stat(guest, "cold")["active_file"] > 400 * MIB
+    job = trim(guest, 6)
+    begun = time.monotonic()
+    guest.wait_for(lambda: cached(guest, "cold") < 256 * MIB, 90, "half goes")
+    half = time.monotonic() - begun
+    guest.wait_for(lambda: cached(guest, "cold") < 100 * MIB, 120, "most goes")
+    note(guest, f"used {times} times, cold after 6 s: half after {half:.0f} s, most after "
+         f"{time.monotonic() - begun:.0f} s\n{end(job)}")
+
+
+@pytest.mark.long
+def test_trim_on_an_upstream_kernel(machine):
+    """Nothing of it needs this project's kernel but the flush."""
+    guest = machine("upstream", memory=768)
+    read_once(guest, "cold", "cold", 256)
+    job = trim(guest, 4)
+    guest.wait_for(lambda: cached(guest, "cold") < 0.15 * 256 * MIB, 30, "cold cache is taken")
+    assert "was not used for 4 s" in end(job) and "no flush" in job.errors
