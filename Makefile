@@ -43,7 +43,8 @@ help:
 	@echo 'make patch           the whole change as one patch for linux-source-SERIES'
 	@echo 'make series          the same as patches for the lists, for the newest kernel'
 	@echo 'make install         install the tools and manual pages (DESTDIR, PREFIX)'
-	@echo 'make deb             Debian packages of the tools: build/deb/*.deb'
+	@echo 'make deb             Debian packages of the tools, and of the balloon driver alone for'
+	@echo '                     stock kernels (DKMS): build/deb/*.deb'
 	@echo 'make setup           install the Debian packages all this needs'
 	@echo 'make clean           remove build/'
 
@@ -66,7 +67,7 @@ test:
 	@tests/run
 
 test-long:
-	@$(SETUP) build run test arch check-long
+	@$(SETUP) build run test arch check-long deb
 	@tests/run --long
 
 test-full:
@@ -125,16 +126,18 @@ install:
 	done
 
 # Built from a copy, for debhelper works in the tree.
+DEB = build/deb
 .PHONY: deb
 deb:
 	@$(SETUP) deb
-	rm -rf build/deb
-	mkdir -p build/deb/page-reporting-tools
-	tar -c --exclude='__pycache__' debian tools/autoballoon tools/page-reporting tools/perf-scripts | \
-		tar -x -C build/deb/page-reporting-tools
-	cd build/deb/page-reporting-tools && dpkg-buildpackage -b -us -uc
-	rm -rf build/deb/page-reporting-tools
-	@ls build/deb/*.deb
+	rm -rf $(DEB)
+	mkdir -p $(DEB)/page-reporting-tools
+	tar -c --exclude='__pycache__' debian tools/autoballoon tools/page-reporting tools/perf-scripts \
+		dkms drivers/virtio include/trace compat patches/6.12 | \
+		tar -x -C $(DEB)/page-reporting-tools
+	cd $(DEB)/page-reporting-tools && dpkg-buildpackage -b -us -uc
+	rm -rf $(DEB)/page-reporting-tools
+	@ls $(DEB)/*.deb
 
 .PHONY: clean
 clean:

@@ -12,7 +12,7 @@ import paths  # noqa: E402
 import qemu  # noqa: E402
 
 KERNELS = (*paths.VARIANTS, *(f"overlay-{series}" for series in paths.other_series()),
-           *paths.FOREIGN)
+           *paths.FOREIGN, *paths.STOCK)
 
 
 def pytest_addoption(parser, pluginmanager):

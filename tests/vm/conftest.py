@@ -8,6 +8,8 @@ Marks
                    test if so
   series           of the short set, which runs on the overlay of each kernel series, and
                    as a long test under newer QEMUs
+  stock            what the balloon driver alone can do: on Debian's own kernels, too, with
+                   the module that DKMS builds, as a long test
   machine(**)      arguments of Guest; tests of equal machines share one guest
   fresh            a guest of its own, neither used before nor after
 
@@ -34,7 +36,8 @@ def pytest_configure(config):
     for line in ("kernels(*names, long=()): the kernels a test runs on",
                  "better(long=False): must fail upstream",
                  "machine(**arguments): of Guest", "fresh: a guest of its own",
-                 "series: of the short set for each kernel series"):
+                 "series: of the short set for each kernel series",
+                 "stock: with the module in Debian's own kernels, too"):
         config.addinivalue_line("markers", line)
 
 
@@ -50,6 +53,9 @@ def pytest_generate_tests(metafunc):
     if metafunc.definition.get_closest_marker("series"):
         qemus = qemu.NEWER
         names = (*names, *(f"overlay-{series}" for series in paths.other_series()))
+    if metafunc.definition.get_closest_marker("stock"):
+        names = (*names, *paths.STOCK)
+        marks.update(dict.fromkeys(paths.STOCK, pytest.mark.long))
     better = metafunc.definition.get_closest_marker("better")
     if better:
         names = dict.fromkeys((*names, "upstream"))

@@ -20,6 +20,7 @@ def resize(guest, mib, timeout=90):
                    f"the guest has {mib} MiB")
 
 
+@pytest.mark.stock
 @pytest.mark.series
 @KERNELS
 def test_inflate_and_deflate_beside_reporting(guest):
@@ -35,6 +36,7 @@ def test_inflate_and_deflate_beside_reporting(guest):
     load.check(60)
 
 
+@pytest.mark.stock
 @PLAIN
 def test_inflate_and_deflate(guest, hold):
     """Its pages leave the guest's total and the host's charge, and all come back."""
@@ -49,6 +51,7 @@ def test_inflate_and_deflate(guest, hold):
     hold(600).free()
 
 
+@pytest.mark.stock
 @PLAIN
 def test_balloon_counters(guest):
     before = guest.vmstat()
@@ -61,6 +64,7 @@ def test_balloon_counters(guest):
     assert after["balloon_deflate"] - before["balloon_deflate"] == pages
 
 
+@pytest.mark.stock
 @PLAIN
 def test_the_last_of_many_targets_counts(guest):
     for turn in range(20):
@@ -70,6 +74,7 @@ def test_the_last_of_many_targets_counts(guest):
     resize(guest, 1024)
 
 
+@pytest.mark.stock
 @PLAIN
 @pytest.mark.parametrize("size, actual", [(600 * MIB + 4097, 600 * MIB + 4096),
                                           (600 * MIB - 1, 600 * MIB - 4096),
@@ -80,6 +85,7 @@ def test_odd_targets(guest, size, actual):
     resize(guest, 1024)
 
 
+@pytest.mark.stock
 @pytest.mark.better
 @pytest.mark.fresh
 @PLAIN
@@ -105,6 +111,7 @@ def test_an_impossible_target(guest, hold, allow_dmesg):
     hold(500).free()
 
 
+@pytest.mark.stock
 @KERNELS
 def test_statistics(guest, hold):
     guest.quiet()  # what is being reported is not free for a moment
@@ -134,6 +141,7 @@ def test_statistics(guest, hold):
     guest.poll_stats(0)
 
 
+@pytest.mark.stock
 @pytest.mark.fresh
 @pytest.mark.machine(balloon="free-page-reporting=off,deflate-on-oom=on")
 def test_deflate_on_oom(guest, hold):
@@ -147,6 +155,7 @@ def test_deflate_on_oom(guest, hold):
     held.free()
 
 
+@pytest.mark.stock
 @pytest.mark.fresh
 @pytest.mark.machine(balloon="free-page-reporting=off,deflate-on-oom=off")
 def test_no_deflate_on_oom_without_the_feature(guest, allow_dmesg):
@@ -159,6 +168,7 @@ def test_no_deflate_on_oom_without_the_feature(guest, allow_dmesg):
     assert guest.balloon_actual() == 300 * MIB
 
 
+@pytest.mark.stock
 @pytest.mark.fresh
 @pytest.mark.machine(balloon="free-page-reporting=on,free-page-hint=on")
 def test_hinting_spares_a_migration_free_memory(guest, hold):

@@ -35,6 +35,7 @@ def wait_settled(guest):
     guest.wait_for(settled, 120, "inflation comes to an end")
 
 
+@pytest.mark.stock
 @KERNELS
 @PLAIN
 def test_both_sides_count_the_same(guest):
@@ -109,6 +110,7 @@ def test_a_changing_guest_and_a_target_beyond_it(guest):
     resize(guest, 1024)
 
 
+@pytest.mark.stock
 @KERNELS
 @PLAIN
 @pytest.mark.parametrize("name, good, bad", [("relief", "oom", ("", "never", "pressure2")),
@@ -123,6 +125,7 @@ def test_parameters(guest, setting, name, good, bad):
         assert guest.read(path) == good
 
 
+@pytest.mark.stock
 @KERNELS
 @PLAIN
 def test_suspend_to_ram(guest):
@@ -147,6 +150,7 @@ def test_suspend_to_ram(guest):
     assert guest.meminfo()["MemTotal"] == total
 
 
+@pytest.mark.stock
 @KERNELS
 @PLAIN
 def test_reset(guest, hold):

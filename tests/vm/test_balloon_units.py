@@ -33,6 +33,7 @@ def whole_mib(guest):
                if order >= 9) * 4096 // MIB
 
 
+@pytest.mark.stock
 @KERNELS
 @pytest.mark.machine(memory=1024, balloon=PLAIN)
 def test_what_was_whole_is_whole_again(guest, setting):
@@ -44,6 +45,7 @@ def test_what_was_whole_is_whole_again(guest, setting):
     assert whole_mib(guest) > before - 16
 
 
+@pytest.mark.stock
 @pytest.mark.better
 @pytest.mark.fresh
 @pytest.mark.machine(memory=2048, numa=[1024, 1024], balloon=PLAIN)

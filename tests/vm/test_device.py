@@ -17,6 +17,7 @@ def device(guest):
     return guest.sh(f"cd {DRIVER}; ls -d virtio[0-9]*").strip()
 
 
+@pytest.mark.stock
 @KERNELS
 def test_unbind_and_bind_under_load(guest, hold):
     load = guest.spawn("patterns --mib 300 --seconds 0 --jobs 2 --quiet-ms 100", 300)
@@ -35,6 +36,7 @@ def test_unbind_and_bind_under_load(guest, hold):
     load.check(60)
     comes_back(guest, hold(300), 300)
 
+@pytest.mark.stock
 
 def test_remove_and_rescan(guest, hold):
     slot = guest.sh(f"basename $(readlink -f $(readlink -f {DRIVER}/virtio[0-9]*)/..)").strip()

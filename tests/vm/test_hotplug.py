@@ -74,6 +74,7 @@ def test_offline_and_online_under_load(guest, setting):
 
 
 @pytest.mark.series
+@pytest.mark.stock
 @HOTPLUG
 def test_offline_moves_balloon_pages(guest):
     """Pages in the balloon are movable: they do not keep memory from going offline."""

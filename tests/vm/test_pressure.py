@@ -52,6 +52,7 @@ def figure(guest, name):
     return guest.read_int(BALLOON + name)
 
 
+@pytest.mark.stock
 @KERNELS
 @pytest.mark.fresh
 @pytest.mark.parametrize("mode", [pytest.param("pressure", marks=relief("pressure")),
@@ -85,6 +86,7 @@ def test_a_job_gets_what_it_needs_and_the_balloon_its_target(guest, hold, mode):
     assert watch.turns() <= 2, [size // MIB for size in watch.sizes]
 
 
+@pytest.mark.stock
 @KERNELS
 @pytest.mark.fresh
 @relief("none")
@@ -96,6 +98,7 @@ def test_none_means_that_the_job_fails(guest, allow_dmesg):
     assert guest.balloon_actual() == 300 * MIB
 
 
+@pytest.mark.stock
 @KERNELS
 @pytest.mark.fresh
 @relief("pressure")
@@ -112,6 +115,7 @@ def test_a_busy_guest_that_is_shrunk_grows_back(guest):
     guest.wait_for(lambda: guest.balloon_actual() == 200 * MIB, 90, "its target, when idle")
 
 
+@pytest.mark.stock
 @KERNELS
 def test_page_cache_is_no_reason_to_let_go(tmp_path, kernel):
     """Inflation takes the place of clean cache, straight to its target."""

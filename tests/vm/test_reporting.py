@@ -34,7 +34,7 @@ def comes_back(guest, held, mib, share=0.7, timeout=60):
     """
     high, freed_at = guest.charge(), time.time()
     held.free()
-    if guest.kernel == "upstream":
+    if guest.kernel in ("upstream", "stock"):  # with the engine of those
         guest.write("/proc/sys/vm/compact_memory", 1)
         guest.wait_for(lambda: total(guest.discards(freed_at)) > 0.1 * mib * MIB, timeout,
                        f"a tenth of {mib} MiB is reported")
@@ -62,6 +62,7 @@ def assert_sound(guest, unit, start=0, block="pc.ram"):
         assert discard.offset % unit == 0
 
 
+@pytest.mark.stock
 @pytest.mark.kernels("overlay", "debug", "upstream", long=["debug"])
 @pytest.mark.fresh
 def test_memory_comes_back(guest, hold):
@@ -146,6 +147,7 @@ def test_shared_host_memory(guest, hold):
     assert_sound(guest, UNIT, block="ram0")
 
 
+@pytest.mark.stock
 @pytest.mark.fresh
 @pytest.mark.machine(balloon="free-page-reporting=off")
 def test_no_report_without_the_feature(guest, hold):

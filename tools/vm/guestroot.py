@@ -119,7 +119,10 @@ def build(machine=HOST):
 def for_kernel(image, machine=HOST):
     """The initramfs for a kernel's image: with /lib/modules/*.ko where it has some beside it."""
     common = _initramfs(machine)
-    files = sorted(glob.glob(os.path.join(os.path.dirname(image), "modules", "*.ko")))
+    modules = os.path.join(os.path.dirname(image), "modules")
+    # And the list of those that init is to load.
+    files = sorted(glob.glob(os.path.join(modules, "*.ko")) +
+                   glob.glob(os.path.join(modules, "load")))
     if not files:
         return common
     folder, variant = os.path.split(os.path.dirname(image))

@@ -14,6 +14,8 @@ SERIES = os.environ.get("SERIES") or DEFAULT_SERIES
 VARIANTS = ("overlay", "upstream", "debug")
 # For other machines: only the tests that name them build these.
 FOREIGN = tuple(f"overlay-{name}" for name in arch.ARCHS if name != arch.HOST)
+# Debian's own kernels with our driver as a module: only the tests that ask for them.
+STOCK = ("stock-6.1", "stock-6.12")
 SMALL = "run"  # the overlay in a small configuration, for the first make run
 
 GUEST = os.path.join(BUILD, "guest")  # initramfs and what it is made of
@@ -42,7 +44,8 @@ def split_kernel(kernel):
 def is_kernel(kernel):
     """Whether this names a kernel that is built here."""
     variant, series = split_kernel(kernel)
-    return variant in (*VARIANTS, SMALL, *FOREIGN) and series in series_served()
+    return kernel in STOCK or (variant in (*VARIANTS, SMALL, *FOREIGN)
+                               and series in series_served())
 
 
 def kernel_dir(kernel):
