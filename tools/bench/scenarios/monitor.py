@@ -8,6 +8,7 @@ from framework import AtMost, Row, Scenario
 from workload import GIB, MIB
 
 REST = 4  # seconds in which nothing happens
+STEP = 0.0002  # seconds between two moments at which somebody might ask
 
 
 class Asking:
@@ -33,10 +34,19 @@ class Asking:
         self._over = True
         self._thread.join()
 
-    def between(self, begin, end):
-        """Milliseconds of the round trips that were under way then, the longest last."""
-        return sorted(1000 * seconds for begun, seconds in self.round_trips
-                      if begun + seconds >= begin and begun <= end)
+    def waits(self, begin, end):
+        """Milliseconds that whoever asks at a moment between these waits, the longest last.
+
+        Most round trips are short, and there are many of them; of a second in which the
+        main loop was away for half they would tell next to nothing.  So time is sampled.
+        """
+        waits = []
+        for begun, seconds in self.round_trips:
+            moment = max(begun, begin)
+            while moment < min(begun + seconds, end):
+                waits.append(1000 * (begun + seconds - moment))
+                moment += STEP
+        return sorted(waits)
 
 
 def share(values, part):
@@ -53,10 +63,10 @@ class Monitor(Scenario):
         self.title = (f"QEMU's monitor while {self.fill} MiB freed at once go back, the host has "
                       f"{'huge' if huge_pages else 'small'} pages")
         self.rows = (
-            Row("p99", "99 % of the round trips, more than at rest", "ms", AtMost(5)),
-            Row("longest", "the longest round trip", "ms"),
+            Row("p99", "whoever asks waits no longer, in 99 %, more than at rest", "ms", AtMost(5)),
+            Row("longest", "the longest wait", "ms"),
             Row("t95", "95 % is no longer charged after", "s"),
-            Row("requests", "discards per GiB that came back", "1/GiB"),
+            Row("discards", "discards per GiB that came back", "1/GiB"),
         )
 
     def run(self, setup, quick):
@@ -76,15 +86,15 @@ class Monitor(Scenario):
                 workload.wait_back(guest, high, freed)
             workload.assert_healthy(guest)
             discards = guest.discards(told)
-            at_rest = asking.between(rest, told)
-            busy = asking.between(discards[0].time, discards[-1].time)
+            at_rest = asking.waits(rest, told)
+            busy = asking.waits(discards[0].time, discards[-1].time)
             return {
                 "p99": share(busy, 0.99) - share(at_rest, 0.99),
                 "longest": busy[-1],
                 "t95": workload.time_back(guest, freed_at, high, freed, 0.95),
-                "requests": len(discards) / ((high - guest.charge()) / GIB),
+                "discards": len(discards) / ((high - guest.charge()) / GIB),
                 "freed_mib": freed / MIB,
-                "round_trips": len(busy),
+                "busy": discards[-1].time - discards[0].time,
             }
 
 
