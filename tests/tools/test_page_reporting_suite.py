@@ -22,7 +22,7 @@ def test_under_sanitizers():
     assert re.search(r"\d+ passed", make("asan"))
 
 
-def test_with_another_c_library(tmp_path):
+def test_builds_with_another_c_library(tmp_path):
     """Alpine's is musl, which has no argp: a static program, which does all that ours does."""
     musl = ("CC=musl-gcc", "VARIANT=static", f"BUILD={tmp_path}", "CFLAGS=-O2 -Werror")
     assert re.search(r"\d+ passed", make("test", *musl))
