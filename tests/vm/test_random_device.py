@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from test_kunit import BROKEN, cases
+from ktap import BROKEN, cases
 
 SUITE = "virtio_balloon_random_device"
 PARAMETERS = "/sys/module/virtio_balloon/parameters/"
