@@ -142,14 +142,7 @@ static void take(struct softdev *dev, enum softdev_kind kind, u16 head,
 	}
 }
 
-/**
- * softdev_take_all() - see what the driver has made available on a queue
- * @dev: the device
- * @kind: the queue, which exists
- *
- * Context: The caller holds dev->lock; DRIVER_OK is set.
- */
-void softdev_take_all(struct softdev *dev, enum softdev_kind kind)
+static void take_all(struct softdev *dev, enum softdev_kind kind)
 {
 	struct vringh *vringh = &dev->queues[kind].vringh;
 	struct vringh_kiov out, in;
@@ -178,7 +171,7 @@ static void device_work(struct work_struct *work)
 	for (kind = 0; kind < SOFTDEV_NR_KINDS; kind++)
 		if (test_and_clear_bit(kind, &dev->kicked) && dev->queues[kind].vq &&
 		    (dev->status & VIRTIO_CONFIG_S_DRIVER_OK))
-			softdev_take_all(dev, kind);
+			take_all(dev, kind);
 	mutex_unlock(&dev->lock);
 }
 

@@ -248,7 +248,6 @@ unsigned long softdev_taken(struct softdev *dev, enum softdev_kind kind);
 u32 softdev_actual(struct softdev *dev);
 
 /* softdev.c: for softdev_abuse.c */
-void softdev_take_all(struct softdev *dev, enum softdev_kind kind);
 void softdev_answer_buffer(struct softdev *dev, struct softdev_buffer *buf);
 
 /* softdev_abuse.c */

@@ -2,9 +2,9 @@
 /*
  * What no device may do with a ring, and a host can: it writes what it likes there.
  *
- * A driver cannot know a lie from an answer where the two look the same.  So an id that
- * happens to be that of a buffer which the driver waits for is an answer here as well:
- * what the device accounts for stays true, and each fault is the driver's.
+ * A driver cannot know a lie from an answer where the two look the same.  So an id of a
+ * buffer which the driver waits for is an answer here as well: what the device accounts for
+ * stays true, and each fault is the driver's.
  */
 #include <linux/virtio_ring.h>
 
@@ -53,44 +53,43 @@ bool softdev_answer_nth(struct softdev *dev, enum softdev_kind kind, unsigned in
 	return found;
 }
 
+/* A descriptor that is no head for certain: of a chain that is held back, or beyond the ring. */
+static u16 never_a_head(struct softdev *dev, enum softdev_kind kind, u16 id)
+{
+	const struct vring *vring = virtqueue_get_vring(dev->queues[kind].vq);
+	struct softdev_buffer *buf;
+
+	list_for_each_entry(buf, &dev->queues[kind].buffers, node)
+		if (buf->nr_out + buf->nr_in > 1)
+			return virtio16_to_cpu(&dev->vdev, vring->desc[buf->head].next);
+	return id < vring->num ? id + vring->num : id;
+}
+
 /**
  * softdev_use_any() - use a descriptor, whatever it is
  * @dev: the device
  * @kind: the queue
- * @id: of the descriptor
+ * @id: of the descriptor; if no buffer begins with that, another one with which none does
+ *
+ * One that is free would not do: before the driver looks it may begin the next buffer, for
+ * which this would be an answer that the device does not account for.
  *
  * Context: Process context.
  */
 void softdev_use_any(struct softdev *dev, enum softdev_kind kind, u16 id)
 {
-	struct softdev_queue *queue = &dev->queues[kind];
 	struct softdev_buffer *buf;
-	bool hold;
 
 	mutex_lock(&dev->lock);
-	if (!queue_in_use(dev, kind))
-		goto unlock;
-	hold = queue->hold;
-	queue->hold = true;
-	softdev_take_all(dev, kind);
-	buf = held_buffer(dev, kind, id);
-	if (buf) {
-		softdev_answer_buffer(dev, buf);
-	} else {
-		vringh_complete_kern(&queue->vringh, id, dev->used_len);
-		/* The driver may have made it available just now. */
-		softdev_take_all(dev, kind);
+	if (queue_in_use(dev, kind)) {
 		buf = held_buffer(dev, kind, id);
-		if (buf) {
-			softdev_pages_answer(dev, buf);
-			list_del(&buf->node);
-			queue->nr_held--;
-			kfree(buf);
-		}
+		if (buf)
+			softdev_answer_buffer(dev, buf);
+		else
+			vringh_complete_kern(&dev->queues[kind].vringh,
+					     never_a_head(dev, kind, id), dev->used_len);
 		softdev_interrupt(dev, kind);
 	}
-	queue->hold = hold;
-unlock:
 	mutex_unlock(&dev->lock);
 }
 
