@@ -268,7 +268,9 @@ class Guest:
         memory = f"{self.memory // MIB}M"
         if self._max_memory:
             memory += f",slots=16,maxmem={self._max_memory}M"
-        append = (f"console={self.arch.console} {self.arch.cmdline} "
+        # Debian's own kernels may lie anywhere, in what is to go offline as well.
+        nokaslr = "nokaslr " if self.kernel == "stock" else ""
+        append = (f"console={self.arch.console} {self.arch.cmdline} {nokaslr}"
                   f"panic={0 if self._restartable else -1} "
                   f"{f'agent={self.arch.agent} ' if self.arch.agent else ''}"
                   f"{'root=/dev/vda ' if self._root else ''}{self._cmdline}")
