@@ -27,6 +27,7 @@ typedef unsigned int gfp_t;
 
 #define U16_MAX		UINT16_MAX
 #define U32_MAX		UINT32_MAX
+#define U64_MAX		(~0ULL)
 #define BITS_PER_LONG	64
 #define GFP_KERNEL	0u
 
@@ -34,14 +35,18 @@ typedef unsigned int gfp_t;
 #define PAGE_SIZE	(1UL << PAGE_SHIFT)
 #define MAX_PAGE_ORDER	10
 #define NR_PAGE_ORDERS	(MAX_PAGE_ORDER + 1)
+#define SZ_1M    	0x00100000
 #define SZ_8M    	0x00800000
 #define SZ_16M   	0x01000000
 #define SZ_64M   	0x04000000
 #define SZ_512M  	0x20000000
 #define SZ_1G    	0x40000000
+#define SZ_2G    	0x80000000
 
 /* HZ is the compiler's -D. */
 #define MSEC_PER_SEC	1000L
+#define NSEC_PER_USEC	1000L
+#define NSEC_PER_MSEC	1000000L
 #define USEC_PER_SEC	1000000L
 #define time_after(a, b)	((long)((b) - (a)) < 0)
 #define time_before(a, b)	time_after(b, a)
@@ -78,6 +83,11 @@ static inline bool __test_and_set_bit(unsigned int nr, unsigned long *bitmap)
 }
 
 static inline u64 div_u64(u64 n, u32 d)
+{
+	return n / d;
+}
+
+static inline u64 div64_u64(u64 n, u64 d)
 {
 	return n / d;
 }

@@ -20,8 +20,9 @@ OUT = os.path.join(TOP, "build", "pure")
 ENGINE = "mm/page_reporting"
 DRIVER = "drivers/virtio/virtio_balloon"
 # Suites that drive the real allocator or device stay in the kernel.
-PATTERNS = (f"{ENGINE}/*policy.c", f"{ENGINE}/pace.c", f"{DRIVER}/*policy.c",
+PATTERNS = (f"{ENGINE}/*policy.c", f"{ENGINE}/pace.c", f"{ENGINE}/request.c", f"{DRIVER}/*policy.c",
             f"{ENGINE}/tests/*policy_kunit.c", f"{ENGINE}/tests/pace_kunit.c",
+            f"{ENGINE}/tests/request_kunit.c",
             f"{DRIVER}/*policy_kunit.c", f"{DRIVER}/tests/*policy_kunit.c")
 FREQUENCIES = (250, 100, 1000)
 FLAGS = ("-std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare "
