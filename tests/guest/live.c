@@ -133,7 +133,7 @@ static void compare_memory(struct block *block)
 		long before = faults();
 
 		compare(block, page, block->data + page * PAGE_WORDS);
-		if (block->frames && faults() != before)
+		if (block->frames && !block->kind->stays && faults() != before)
 			block->frames[page] = 0;
 	}
 }
