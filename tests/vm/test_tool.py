@@ -378,7 +378,8 @@ def test_each_command_ends_with_words(any_tool):
     commands = re.findall(r"^  (\w+) +\S", any_tool("--help").out.split("Options:")[0], re.M)
     assert len(commands) >= 6
     for command in commands:
-        told = any_tool(command + {"watch": " -n 1", "doctor": " -s 0"}.get(command, ""))
+        told = any_tool(command + {"watch": " -n 1", "doctor": " -s 0",
+                                   "trim": " -n 1 -a 2"}.get(command, ""))
         assert told.status in range(9), command
         assert told.out or told.err.startswith("page-reporting: "), command
 
