@@ -59,6 +59,7 @@ struct field {
 static const struct field group_fields[] = {
 	FIELD("inactive_file", inactive, false),
 	FIELD("active_file", active, false),
+	FIELD("pgscan", scanned, true),
 	FIELD("pgsteal", stolen, true),
 	FIELD("pgactivate", activated, true),
 	FIELD("pgdeactivate", deactivated, true),
@@ -109,6 +110,7 @@ static void subtract(struct cache_stat *from, const struct cache_stat *stat)
 {
 	from->inactive = sub_floor(from->inactive, stat->inactive);
 	from->active = sub_floor(from->active, stat->active);
+	from->scanned = sub_floor(from->scanned, stat->scanned);
 	from->stolen = sub_floor(from->stolen, stat->stolen);
 	from->activated = sub_floor(from->activated, stat->activated);
 	from->deactivated = sub_floor(from->deactivated, stat->deactivated);
@@ -179,6 +181,14 @@ static void drop_gone(struct groups *groups)
 			groups->group[i] = groups->group[--groups->nr];
 		else
 			i++;
+}
+
+/* One group's figures at this moment, with those of all below it. */
+bool group_read(const struct groups *groups, const struct group *group, struct cache_stat *all)
+{
+	memset(all, 0, sizeof(*all));
+	return parse_stat(sysfile_load("%s%s/memory.stat", groups->mount, group->path), group_fields,
+			  all);
 }
 
 /* Looks again; what is known of a group stays with it. */

@@ -35,6 +35,7 @@ struct groups {
 };
 
 void groups_read(struct groups *groups);
+bool group_read(const struct groups *groups, const struct group *group, struct cache_stat *all);
 int group_reclaim(struct groups *groups, const struct group *group, uint64_t bytes);
 const char *groups_missing(const struct groups *groups);
 

@@ -25,7 +25,8 @@
 #define MIB (UINT64_C(1) << 20)
 
 #define CPU_SHARE	20
-#define PIECE		(4 * MIB)
+/* What may be lost before it is seen that all is in use. */
+#define PIECE		TRIM_LEAST
 /* Taken since the last flush: enough for one when nothing more is to be had, or at once. */
 #define FLUSH_LEAST	(16 * MIB)
 #define FLUSH_SOON	(256 * MIB)
@@ -102,17 +103,23 @@ static enum exit_status failed(int err)
 static enum exit_status take(struct trim *trim, struct group *group, uint64_t want,
 			     uint64_t until_us, uint64_t *taken)
 {
+	struct cache_stat before, now;
+
+	if (!group_read(&trim->groups, group, &before))
+		return STATUS_OK;
 	while (want >= TRIM_LEAST / 2 && cpu_us() < until_us && !ended) {
 		uint64_t bytes = min_u64(want, PIECE);
 		int err = group_reclaim(&trim->groups, group, bytes);
 
 		if (err == -ENOENT || err == -ENODEV || err == -EINTR)
 			return STATUS_OK;
-		/* Less than that: what is left is dirty, or in use by now. */
-		if (err == -EAGAIN)
-			return STATUS_OK;
-		if (err)
+		if (err && err != -EAGAIN)
 			return failed(err);
+		/* Less than that, or at great pains: what is left is dirty, or in use. */
+		if (err || (group_read(&trim->groups, group, &now) && trim_resists(&before, &now))) {
+			trim_hold(&group->memory);
+			return STATUS_OK;
+		}
 		*taken += bytes;
 		want -= bytes;
 	}
@@ -136,12 +143,12 @@ static enum exit_status look(struct trim *trim, bool calm, uint64_t until_us, ui
 		want = trim_decide(&group->memory, &group->own,
 				   sub_floor(group->all.inactive, group->own.inactive), now_us(),
 				   calm);
-		if (group->memory.hold > held && !trim->quiet)
-			printf("%s: some of what was taken is in use again: nothing more for %" PRIu64
-			       " s\n", *group->path ? group->path : "/",
-			       group->memory.hold * trim->age_s / TRIM_LOOKS);
 		if (want)
 			status = take(trim, group, want, until_us, taken);
+		if (group->memory.hold > held && !trim->quiet)
+			printf("%s: some of it is in use: nothing more for %" PRIu64
+			       " s\n", *group->path ? group->path : "/",
+			       group->memory.hold * trim->age_s / TRIM_LOOKS);
 	}
 	return status;
 }

@@ -16,7 +16,7 @@
  * cache cold to be activated again.  A few cold MiB are left for that.
  *
  * No estimate is trusted at first.  A small share is taken, then twice as much after a
- * quarter of that time, as long as nothing is read again; when it is, all stops for a
+ * fifth of that time, as long as nothing is read again; when it is, all stops for a
  * time that doubles.
  */
 #include <stddef.h>
@@ -105,7 +105,20 @@ static bool regrets(const struct trim_memory *memory, const struct cache_stat *n
 	return again > REFAULT_LEAST && again > taken / REFAULT_SHARE;
 }
 
-static void hold(struct trim_memory *memory)
+/*
+ * A file that is mapped does not leave the queue when it is used.  That shows when the
+ * kernel looks at its pages: it passes them over.  It must not be made to look twice.
+ */
+bool trim_resists(const struct cache_stat *before, const struct cache_stat *now)
+{
+	uint64_t scanned = sub_floor(now->scanned, before->scanned);
+	uint64_t stolen = sub_floor(now->stolen, before->stolen);
+
+	return scanned > 2 * stolen + TRIM_LEAST;
+}
+
+/* Nothing more for a time that doubles. */
+void trim_hold(struct trim_memory *memory)
 {
 	unsigned int next = memory->last_hold ? memory->last_hold * 2 : HOLD_FIRST;
 
@@ -150,7 +163,7 @@ static uint64_t probe(struct trim_memory *memory, const struct cache_stat *now, 
 
 static unsigned int share(const struct trim_memory *memory)
 {
-	unsigned int doubled = memory->trust * 4 / TRIM_LOOKS;
+	unsigned int doubled = memory->trust * 5 / TRIM_LOOKS;
 
 	return doubled < FIRST_SHARE ? FIRST_SHARE - doubled : 0;
 }
@@ -170,7 +183,7 @@ uint64_t trim_decide(struct trim_memory *memory, const struct cache_stat *own, u
 	if (memory->seeded)
 		memory->seeded--;
 	if (regret)
-		hold(memory);
+		trim_hold(memory);
 	if (memory->hold) {
 		memory->hold--;
 		return 0;

@@ -15,7 +15,8 @@
 struct cache_stat {
 	uint64_t inactive;	/* files on the inactive list */
 	uint64_t active;
-	uint64_t stolen;	/* taken by the kernel, whoever made it do so */
+	uint64_t scanned;	/* looked at by the kernel to be taken */
+	uint64_t stolen;	/* and taken, whoever made it do so */
 	uint64_t activated;	/* used again */
 	uint64_t deactivated;
 	uint64_t refaulted;	/* taken, and read again */
@@ -47,6 +48,8 @@ struct load {
 
 enum trim_rest { TRIM_CALM, TRIM_REST_MEMORY, TRIM_REST_CPU };
 
+bool trim_resists(const struct cache_stat *before, const struct cache_stat *now);
+void trim_hold(struct trim_memory *memory);
 enum trim_rest trim_rests(const struct load *load);
 uint64_t trim_cold(const struct trim_memory *memory, const struct cache_stat *now);
 uint64_t trim_decide(struct trim_memory *memory, const struct cache_stat *own, uint64_t below,
