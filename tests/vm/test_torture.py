@@ -137,6 +137,7 @@ def torture(guest, seconds, seed):
             re.findall(r"^torture: (\S+) +(\d+) done", job.output, re.M)}
 
 
+@pytest.mark.long
 def test_torture_for_a_moment(guest, allow_dmesg):
     """Always the same numbers, though the order in which things meet is not."""
     allow_dmesg.append(UNFROZEN)
