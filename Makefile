@@ -71,7 +71,7 @@ test-long:
 	@tests/run --long
 
 test-full:
-	@$(SETUP) build run test arch check-long
+	@$(SETUP) build run test arch check-long deb
 	@tests/run --full
 
 soak:
