@@ -34,6 +34,8 @@
 #define DRAIN_WORTH_PAGES	(SZ_16M >> PAGE_SHIFT)
 /* Least time between two drains after bursts, and between two that no flush asked for. */
 #define DRAIN_INTERVAL		(5 * HZ)
+/* After a burst of this size nobody minds another drain: to free it was more work. */
+#define DRAIN_ALWAYS_PAGES	(SZ_512M >> PAGE_SHIFT)
 /* The wait after an error; it doubles with each further one, up to the maximum. */
 #define BACKOFF_MIN		HZ
 #define BACKOFF_MAX		(60 * HZ)
@@ -296,7 +298,7 @@ static void drain_after_burst(void)
 {
 	u64 now = get_jiffies_64();
 
-	if (now - burst_drained < DRAIN_INTERVAL)
+	if (now - burst_drained < DRAIN_INTERVAL && reported_since_drain < DRAIN_ALWAYS_PAGES)
 		return;
 	burst_drained = now;
 	reported_since_drain = 0;

@@ -202,6 +202,27 @@ def test_a_burst_is_back_in_3_seconds_and_150_discards(guest, hold):
     assert len(guest.discards(freed_at)) < 150
 
 
+@pytest.mark.alone
+@pytest.mark.kernels("overlay")
+@pytest.mark.machine(memory=2048)
+def test_a_small_burst_does_not_hold_up_a_large_one(guest, hold, setting):
+    """What a large one leaves on lists of CPUs is fetched, though they were just drained."""
+    setting("/proc/sys/vm/page_reporting_evacuate", 0)  # it drains, too
+
+    def drains():
+        return guest.read_int("/sys/kernel/mm/page_reporting/drains")
+
+    large = hold(1200)
+    guest.quiet()
+    time.sleep(6)  # more than the time between two drains
+    small, before = hold(250), drains()
+    small.free()
+    guest.wait_for(lambda: drains() > before, 10, "the lists are drained after the small one")
+    before = drains()
+    large.free()
+    guest.wait_for(lambda: drains() > before, 3, "and after the large one")
+
+
 class Taken:
     """Which units lose pages to an allocation, by the allocator's own trace events."""
 
