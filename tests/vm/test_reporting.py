@@ -204,9 +204,13 @@ def test_a_burst_is_back_in_3_seconds_and_150_discards(guest, hold):
 
 @pytest.mark.alone
 @pytest.mark.kernels("overlay")
+@pytest.mark.fresh
 @pytest.mark.machine(memory=2048)
 def test_a_small_burst_does_not_hold_up_a_large_one(guest, hold, setting):
-    """What a large one leaves on lists of CPUs is fetched, though they were just drained."""
+    """What a large one leaves on lists of CPUs is fetched, though they were just drained.
+
+    In a guest of its own: where a job came and went before, reports wait for longer.
+    """
     setting("/proc/sys/vm/page_reporting_evacuate", 0)  # it drains, too
 
     def drains():
