@@ -4,8 +4,8 @@
  *
  * QEMU discards a whole request in its main loop.  Meanwhile it serves no disk, no
  * monitor, and no virtual CPU that needs its lock.  What a request costs depends on what
- * backs the guest: with pages of 4 KiB a hundred times as much as with huge pages.
- * So the time that the last request took decides how large the next one is.
+ * backs the guest: pages of 4 KiB cost many times as much as huge pages.  So the time
+ * that the last request took decides how large the next one is.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>

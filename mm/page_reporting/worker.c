@@ -298,8 +298,12 @@ static void drain_after_burst(void)
 {
 	u64 now = get_jiffies_64();
 
-	if (now - burst_drained < DRAIN_INTERVAL && reported_since_drain < DRAIN_ALWAYS_PAGES)
+	if (now - burst_drained < DRAIN_INTERVAL && reported_since_drain < DRAIN_ALWAYS_PAGES) {
+		/* There may be no other pass at the end of that time. */
+		if (fpr_may_go_on())
+			schedule_pass(burst_drained + DRAIN_INTERVAL - now);
 		return;
+	}
 	burst_drained = now;
 	reported_since_drain = 0;
 	drain_and_report();

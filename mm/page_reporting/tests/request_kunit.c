@@ -64,6 +64,7 @@ static void limit_has_limits(struct kunit *test)
 	unsigned long limit = REQUEST_FIRST;
 	unsigned int n;
 
+	KUNIT_EXPECT_EQ(test, fpr_request_limit(PAGES(64), PAGES(64), 0), PAGES(512));
 	for (n = 0; n < 9; n++)
 		limit = fpr_request_limit(limit, limit, 0);
 	KUNIT_EXPECT_EQ(test, limit, (unsigned long)REQUEST_MAX);
