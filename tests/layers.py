@@ -41,15 +41,24 @@ def _symbols(path):
     return offers, needs
 
 
+def _object(part, name):
+    path = os.path.join(OVERLAY, "obj", part, f"{name}.o")
+    assert os.path.exists(path), f"{path} is not there: run tools/vm/build-kernel overlay"
+    return _symbols(path)
+
+
+def locks(part, name):
+    """What a layer calls to take a lock, or to sleep for one."""
+    _, needs = _object(part, name)
+    return sorted(symbol for symbol in needs
+                  if re.match(r"_raw_(spin|read|write)_|mutex_|(rt_)?spin_|(down|up)(_|$)", symbol))
+
+
 def upward_calls(part):
     """'a calls b's NAME' for each call from a layer to a higher one."""
     level = {name: (number, place) for number, group in enumerate(order(part))
              for place, name in enumerate(group)}
-    objects = {}
-    for name in level:
-        path = os.path.join(OVERLAY, "obj", part, f"{name}.o")
-        assert os.path.exists(path), f"{path} is not there: run tools/vm/build-kernel overlay"
-        objects[name] = _symbols(path)
+    objects = {name: _object(part, name) for name in level}
     owner = {symbol: name for name, (offers, _) in objects.items() for symbol in offers}
     return [f"{name} calls {owner[symbol]}'s {symbol}"
             for name, (_, needs) in objects.items() for symbol in sorted(needs)

@@ -77,6 +77,12 @@ def test_nothing_calls_upwards(part):
     assert not calls, "\n".join(calls)
 
 
+def test_hooks_take_no_lock():
+    """They run under zone->lock, and in an NMI on newer kernels; a look at the worker bites."""
+    assert layers.locks("mm/page_reporting", "worker")
+    assert not layers.locks("mm/page_reporting", "hooks")
+
+
 @pytest.mark.parametrize("part", layers.PARTS)
 def test_the_layers_are_all_of_it(part):
     """Each source has its layer, and a line in docs/architecture.md."""

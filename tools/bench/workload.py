@@ -1,6 +1,7 @@
 """What scenarios do with a guest: put load on it, wait for it, read it."""
 
 import contextlib
+import dataclasses
 import math
 import os
 import re
@@ -66,6 +67,30 @@ def held(guest, mib, options=""):
         if guest.alive:
             job.kill(signal.SIGTERM)
     job.check(60)
+
+
+@dataclasses.dataclass
+class Freed:
+    """What free_at_once() did: when it was told to, when all was free, how much, and the
+    charge before."""
+    told: float
+    at: float
+    bytes: int
+    high: int
+    output: str
+
+
+def free_at_once(guest, mib, meanwhile=lambda: None):
+    """Has a program hold memory until all is quiet and meanwhile() returns, and ends it."""
+    quiet(guest)
+    with held(guest, mib) as job:
+        quiet(guest)
+        meanwhile()
+        use = processes_use(guest)
+        told = time.time()
+    at = time.time()
+    high = max(sample.charge for sample in guest.samples(told - 0.5, at))
+    return Freed(told, at, use - processes_use(guest), high, job.output)
 
 
 def ram_address(guest):

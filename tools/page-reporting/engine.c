@@ -47,6 +47,12 @@ const struct counter_info counter_info[NR_COUNTERS] = {
 	[EVACUATE_LEFT_RACED] = { "evacuate_left_raced", "units left: changed meanwhile" },
 };
 
+const char *const engine_names[] = {
+	[ENGINE_NONE] = "none",
+	[ENGINE_UPSTREAM] = "upstream",
+	[ENGINE_FULL] = "full",
+};
+
 static bool in_table(const char *name)
 {
 	unsigned int i;

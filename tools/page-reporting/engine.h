@@ -72,6 +72,8 @@ enum engine_kind {
 	ENGINE_FULL,
 };
 
+extern const char *const engine_names[];
+
 struct engine {
 	enum engine_kind kind;
 	bool present[NR_COUNTERS];	/* the file exists, whatever is in it */

@@ -107,15 +107,10 @@ static void print_seconds(FILE *out, const char *name, enum prometheus_type type
 
 static void print_info(FILE *out, const struct snapshot *shot)
 {
-	static const char *const kinds[] = {
-		[ENGINE_NONE] = "none",
-		[ENGINE_UPSTREAM] = "upstream",
-		[ENGINE_FULL] = "full",
-	};
 	const char *name = PREFIX "info";
 	const struct prometheus_label labels[] = {
 		{ "kernel", shot->place.release },
-		{ "engine", kinds[shot->engine.kind] },
+		{ "engine", engine_names[shot->engine.kind] },
 		{ "device", shot->device.name },
 		{ "driver", shot->device.driver },
 		{ 0 }

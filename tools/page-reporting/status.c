@@ -204,16 +204,11 @@ static void json_counters(const struct engine *engine)
 
 static void print_json(const struct snapshot *shot, const struct reasons *reasons)
 {
-	static const char *const kinds[] = {
-		[ENGINE_NONE] = "none",
-		[ENGINE_UPSTREAM] = "upstream",
-		[ENGINE_FULL] = "full",
-	};
 	unsigned int i;
 
 	json_open(NULL, '{');
 	json_string("kernel", shot->place.release);
-	json_string("engine", kinds[shot->engine.kind]);
+	json_string("engine", engine_names[shot->engine.kind]);
 	json_device(&shot->device);
 	if (shot->engine.kind != ENGINE_NONE)
 		json_knobs(shot);

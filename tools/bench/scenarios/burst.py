@@ -1,7 +1,5 @@
 """A large job ends: how soon, and in how many pieces, is its memory back?"""
 
-import time
-
 import workload
 from discards import total
 from framework import AtMost, Row, Scenario
@@ -26,26 +24,20 @@ class Burst(Scenario):
 
     def run(self, setup, quick):
         with workload.start(self, setup, memory=self._memory) as guest:
-            workload.quiet(guest)
-            with workload.held(guest, self._fill) as job:
-                workload.quiet(guest)
-                use = workload.processes_use(guest)
-                told = time.time()
-            freed_at = time.time()
-            assert "freed" in job.output
-            freed = use - workload.processes_use(guest)
-            high = max(sample.charge for sample in guest.samples(told - 0.5, freed_at))
-            workload.wait_back(guest, high, freed)
+            freed = workload.free_at_once(guest, self._fill)
+            assert "freed" in freed.output
+            high = freed.high
+            workload.wait_back(guest, high, freed.bytes)
             workload.assert_healthy(guest)
             back = high - guest.charge()
-            discards = guest.discards(told)
+            discards = guest.discards(freed.told)
             return {
-                "t50": workload.time_back(guest, freed_at, high, freed, 0.50),
-                "t95": workload.time_back(guest, freed_at, high, freed, 0.95),
+                "t50": workload.time_back(guest, freed.at, high, freed.bytes, 0.50),
+                "t95": workload.time_back(guest, freed.at, high, freed.bytes, 0.95),
                 "discards": len(discards) / (back / GIB),
-                "share": 100 * back / freed,
+                "share": 100 * back / freed.bytes,
                 "discarded_mib": total(discards) / MIB,
-                "series": workload.lines(guest, told - 2, zero=freed_at),
+                "series": workload.lines(guest, freed.told - 2, zero=freed.at),
                 "zero": "freed",
             }
 

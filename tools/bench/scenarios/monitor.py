@@ -72,28 +72,19 @@ class Monitor(Scenario):
     def run(self, setup, quick):
         with workload.start(self, setup, memory=self.memory,
                             huge_pages=self._huge_pages) as guest:
-            workload.quiet(guest)
             with Asking(guest) as asking:
-                with workload.held(guest, self.fill):
-                    workload.quiet(guest)
-                    rest = time.time()
-                    time.sleep(REST)
-                    use = workload.processes_use(guest)
-                    told = time.time()
-                freed_at = time.time()
-                freed = use - workload.processes_use(guest)
-                high = max(sample.charge for sample in guest.samples(told - 0.5, freed_at))
-                workload.wait_back(guest, high, freed)
+                freed = workload.free_at_once(guest, self.fill, lambda: time.sleep(REST))
+                workload.wait_back(guest, freed.high, freed.bytes)
             workload.assert_healthy(guest)
-            discards = guest.discards(told)
-            at_rest = asking.waits(rest, told)
+            discards = guest.discards(freed.told)
+            at_rest = asking.waits(freed.told - REST, freed.told)
             busy = asking.waits(discards[0].time, discards[-1].time)
             return {
                 "p99": share(busy, 0.99) - share(at_rest, 0.99),
                 "longest": busy[-1],
-                "t95": workload.time_back(guest, freed_at, high, freed, 0.95),
-                "discards": len(discards) / ((high - guest.charge()) / GIB),
-                "freed_mib": freed / MIB,
+                "t95": workload.time_back(guest, freed.at, freed.high, freed.bytes, 0.95),
+                "discards": len(discards) / ((freed.high - guest.charge()) / GIB),
+                "freed_mib": freed.bytes / MIB,
                 "busy": discards[-1].time - discards[0].time,
             }
 
