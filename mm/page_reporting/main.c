@@ -33,8 +33,9 @@
  *
  *   Each file uses only those to its left:
  *
- *   granule < policy, pace, request, evacuate_policy < state < map < pass < worker <
- *   hooks, evacuate < flush < main < sysctl, sysfs
+ *   granule < policy, pace, request, evacuate_policy < state < map < pass < worker < hooks,
+ *   evacuate_load, evacuate_look < evacuate_targets < evacuate_unit < evacuate < flush <
+ *   main < sysctl, sysfs
  *
  * Locking
  *
