@@ -12,8 +12,8 @@
 #include <linux/time64.h>
 #include <linux/types.h>
 
-/* How long the host is to work on one request. */
-#define REQUEST_AIM_NS		(5 * NSEC_PER_MSEC)
+/* How long the host is to work on one request: half of what it may take, for it varies. */
+#define REQUEST_AIM_NS		(2500 * NSEC_PER_USEC)
 /* The limit before anything is known of the host. */
 #define REQUEST_FIRST		(SZ_64M >> PAGE_SHIFT)
 /* The least and the highest limit. */

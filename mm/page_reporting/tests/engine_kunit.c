@@ -281,7 +281,7 @@ static void request_is_bounded(struct kunit *test)
 static void request_fits_the_host(struct kunit *test)
 {
 	page_reporting_unregister(&fake_dev);
-	fake.ns_per_mib = 200 * NSEC_PER_USEC;
+	fake.ns_per_mib = 100 * NSEC_PER_USEC;
 	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake_dev), 0);
 	settle();
 	KUNIT_EXPECT_EQ(test, fake.nr_slow, 1UL);

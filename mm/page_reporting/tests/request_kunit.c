@@ -24,7 +24,7 @@ static void size_settles_within_three(struct kunit *test)
 
 		for (n = 0; n < 3; n++)
 			limit = fpr_request_limit(limit, limit, host_ns(limit, 0, costs[i]));
-		ideal = clamp(PAGES(5000) / (unsigned long)costs[i],
+		ideal = clamp(PAGES(2500) / (unsigned long)costs[i],
 			      (unsigned long)REQUEST_MIN, (unsigned long)REQUEST_MAX);
 		KUNIT_EXPECT_GE(test, limit, ideal - ideal / 20);
 		KUNIT_EXPECT_LE(test, limit, ideal + ideal / 20);
@@ -37,10 +37,10 @@ static void cost_of_a_request_counts(struct kunit *test)
 	unsigned int n;
 
 	for (n = 0; n < 6; n++)
-		limit = fpr_request_limit(limit, limit, host_ns(limit, 1000, 40));
-	/* 1 ms, and 4 ms for 100 MiB. */
-	KUNIT_EXPECT_GE(test, limit, PAGES(95));
-	KUNIT_EXPECT_LE(test, limit, PAGES(105));
+		limit = fpr_request_limit(limit, limit, host_ns(limit, 500, 40));
+	/* 0.5 ms, and 2 ms for 50 MiB. */
+	KUNIT_EXPECT_GE(test, limit, PAGES(48));
+	KUNIT_EXPECT_LE(test, limit, PAGES(52));
 }
 
 static void small_requests_teach_nothing(struct kunit *test)
@@ -55,7 +55,7 @@ static void one_slow_answer_is_forgotten(struct kunit *test)
 
 	limit = fpr_request_limit(limit, limit, US(900000));
 	KUNIT_EXPECT_EQ(test, limit, PAGES(125));
-	limit = fpr_request_limit(limit, limit, host_ns(limit, 0, 10));
+	limit = fpr_request_limit(limit, limit, host_ns(limit, 0, 5));
 	KUNIT_EXPECT_EQ(test, limit, PAGES(500));
 }
 
