@@ -14,8 +14,8 @@
 
 /* How long the host is to work on one request: half of what it may take, for it varies. */
 #define REQUEST_AIM_NS		(2500 * NSEC_PER_USEC)
-/* The limit before anything is known of the host. */
-#define REQUEST_FIRST		(SZ_64M >> PAGE_SHIFT)
+/* The highest limit of the first request of a pass. */
+#define REQUEST_FIRST		(SZ_16M >> PAGE_SHIFT)
 /* The least and the highest limit. */
 #define REQUEST_MIN		(SZ_8M >> PAGE_SHIFT)
 #define REQUEST_MAX		(SZ_2G >> PAGE_SHIFT)

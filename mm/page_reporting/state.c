@@ -19,7 +19,7 @@ unsigned int page_reporting_order = -1;
 EXPORT_SYMBOL_GPL(page_reporting_order);
 
 /* How long memory stays free before it is reported. */
-unsigned int page_reporting_delay_ms = 700;
+unsigned int page_reporting_delay_ms = 500;
 
 /* How much must wait to be reported before it is worth waking up. */
 unsigned int page_reporting_threshold_kbytes = 4096;

@@ -282,10 +282,25 @@ static void request_fits_the_host(struct kunit *test)
 {
 	page_reporting_unregister(&fake_dev);
 	fake.ns_per_mib = 100 * NSEC_PER_USEC;
+	fake.max_pages = 0;
 	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake_dev), 0);
 	settle();
-	KUNIT_EXPECT_EQ(test, fake.nr_slow, 1UL);
-	KUNIT_EXPECT_EQ(test, fpr_request_pages, 25UL << (20 - PAGE_SHIFT));
+	KUNIT_EXPECT_EQ(test, fake.nr_slow, 0UL);
+	KUNIT_EXPECT_GT(test, fake.max_pages, 22UL << (20 - PAGE_SHIFT));
+	KUNIT_EXPECT_LE(test, fake.max_pages, 25UL << (20 - PAGE_SHIFT));
+}
+
+static void pass_begins_small(struct kunit *test)
+{
+	/* As memory that was never touched. */
+	fake.ns_per_mib = 1;
+	fake.max_pages = 0;
+	KUNIT_EXPECT_EQ(test, fpr_flush(20000, FPR_FLUSH_RESYNC), 0);
+	KUNIT_ASSERT_GT(test, fake.max_pages, (unsigned long)REQUEST_FIRST);
+
+	fake.ns_per_mib = 100 * NSEC_PER_USEC;
+	KUNIT_EXPECT_EQ(test, fpr_flush(20000, FPR_FLUSH_RESYNC), 0);
+	KUNIT_EXPECT_EQ(test, fake.nr_slow, 0UL);
 }
 
 static void only_whole_granules(struct kunit *test)
@@ -753,6 +768,7 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(plain_device_gets_blocks),
 	KUNIT_CASE(request_is_bounded),
 	KUNIT_CASE(request_fits_the_host),
+	KUNIT_CASE(pass_begins_small),
 	KUNIT_CASE(request_leaves_the_watermarks),
 	KUNIT_CASE(only_whole_granules),
 	KUNIT_CASE(split_keeps_state),
