@@ -147,6 +147,7 @@ struct vb_stall {
  * @sent: when it was put on the ring
  * @waited: a caller of vb_request_wait() will finish it
  * @answered: the host has used the buffer
+ * @early: the guest uses its pages before the host has answered
  * @kind: of the pages
  * @pfns: what the device reads, VB_REQUEST_PFNS numbers
  */
@@ -158,6 +159,7 @@ struct vb_request {
 	ktime_t sent;
 	bool waited;
 	bool answered;
+	bool early;
 	enum vb_kind kind;
 	__virtio32 *pfns;
 };
@@ -172,6 +174,7 @@ struct vb_request {
  * @nr_requests: all there are
  * @nr_busy: requests that are not idle
  * @nr_in_flight: length of @in_flight
+ * @nr_early: how many of them are early
  * @pages_in_flight: guest pages on @in_flight and @answered
  * @stall: whether the host takes too long
  */
@@ -184,6 +187,7 @@ struct vb_queue {
 	unsigned int nr_requests;
 	unsigned int nr_busy;
 	unsigned int nr_in_flight;
+	unsigned int nr_early;
 	unsigned long pages_in_flight;
 	struct vb_stall stall;
 };
@@ -627,6 +631,7 @@ void vb_stats_request(struct virtqueue *vq);
 void vb_unit_init(struct virtio_balloon *vb);
 int vb_unit_register(struct virtio_balloon *vb);
 void vb_unit_unregister(struct virtio_balloon *vb);
+bool vb_may_give(const struct virtio_balloon *vb);
 unsigned int vb_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory);
 unsigned long vb_deflate(struct virtio_balloon *vb, u64 want, int nid, bool at_once);
 void vb_drop_unit(struct virtio_balloon *vb);

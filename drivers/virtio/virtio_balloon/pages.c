@@ -232,6 +232,21 @@ static void free_request_pages(struct virtio_balloon *vb, struct vb_request *req
 }
 
 /**
+ * vb_may_give() - may any free page go to the host?
+ * @vb: the balloon
+ *
+ * Not while the guest uses pages that the host has not given back yet: the host, which
+ * may look at its queues in any order, would take what it is asked to give, and give it.
+ *
+ * Context: Any; ask after the pages were allocated.
+ * Return: whether it may.
+ */
+bool vb_may_give(const struct virtio_balloon *vb)
+{
+	return !READ_ONCE(vb->deflate.nr_early);
+}
+
+/**
  * vb_inflate() - give pages to the host
  * @vb: the balloon
  * @want: guest pages; one request takes VB_REQUEST_PAGES at most
@@ -240,7 +255,8 @@ static void free_request_pages(struct virtio_balloon *vb, struct vb_request *req
  * vb_spare() has to be asked before.
  *
  * Context: The size work.  May sleep for memory, not for the host.
- * Return: guest pages sent; 0 also when all requests are out.
+ * Return: guest pages sent; 0 also when all requests are out, and while pages are in
+ * use that the host has not given back yet.
  */
 unsigned int vb_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory)
 {
@@ -257,7 +273,7 @@ unsigned int vb_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memo
 	WRITE_ONCE(vb->size.inflating_task, NULL);
 
 	sent = req->nr_pages;
-	if (!sent || vb_request_send(vb, &vb->inflate, req)) {
+	if (!sent || !vb_may_give(vb) || vb_request_send(vb, &vb->inflate, req)) {
 		free_request_pages(vb, req);
 		vb_request_put(&vb->inflate, req);
 		return 0;
@@ -335,10 +351,12 @@ unsigned long vb_deflate(struct virtio_balloon *vb, u64 want, int nid, bool at_o
 			vb_request_add(vb, req, page);
 
 		/* Once sent the request may be finished at any moment. */
+		req->early = at_once;
 		if (at_once)
 			list_splice_init(&req->pages, &pages);
 		if (vb_request_send(vb, &vb->deflate, req)) {
 			/* Not announced, so not ours before the reset that must come. */
+			req->early = false;
 			list_splice_init(&pages, &req->pages);
 			vb_request_strand(&vb->deflate, req);
 			break;
