@@ -47,18 +47,18 @@ def test_no_unit_is_made_while_memory_goes_offline(guest):
     job = guest.spawn("exec fragment --mib 700 --piece 64")
     guest.wait_for(lambda: "fragmented" in job.output or not job.running, 240, "pieces")
     # One of them has such pages, which cannot be moved, so that it never gets there.
-    going = guest.spawn(f"for n in 7 6 5 4; do echo offline >{MEMORY}memory$n/state; done")
+    going = guest.spawn(f"for n in 4 5 6 7; do echo offline >{MEMORY}memory$n/state; done")
     look = f"grep -l going {MEMORY}memory*/state"
     guest.wait_for(lambda: guest.spawn(f'part=$({look}) && sleep 5 && [ "$part" = "$({look})" ]',
                                        60).wait() == 0, 120, "memory goes offline")
     part = guest.sh(look)
     guest.write(f"{TRACING}events/compaction/mm_compaction_begin/enable", 1)
-    resize(guest, 1024 - 150)
+    resize(guest, 1024 - 160)
     assert guest.sh(look) == part
     assert compactions(guest) == 0
     going.kill()
     going.wait()
-    resize(guest, 1024 - 250)
+    resize(guest, 1024 - 300)
     assert compactions(guest) > 0
 
 
