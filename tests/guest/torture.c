@@ -7,6 +7,8 @@
  * memory and CPUs that go and come back, tracing, compaction, huge pages, bad pages,
  * suspends that end when all is frozen.  A refusal that is not among those which the
  * documentation names ends it, and so does a step that does not come to its end.
+ *
+ * Some things must not be done to Linux itself at the same time: a file says who rests.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -42,6 +44,8 @@
 
 /* What one process does, as the parent sees it. */
 struct progress {
+	int asked;		/* to rest, by the parent, */
+	int rests;		/* and it does so */
 	unsigned long done;
 	unsigned long refused;
 	unsigned long errors[NR_ERRORS];	/* of these, by number */
@@ -55,12 +59,17 @@ static const char *actor_name;
 
 static void usage(FILE *out)
 {
-	fprintf(out, "usage: torture --seconds S [--seed X] [--stuck S] [--without NAME]...\n"
+	fprintf(out, "usage: torture --seconds S [--seed X] [--stuck S] [--rest FILE]\n"
+		"               [--only NAME]... [--without NAME]...\n"
 		"       torture --restore\n\n"
-		"Does all at once to the engine and the balloon for S seconds, and puts all back.\n"
-		"Ends with status 1 when something is refused that must not be, is taken that must\n"
-		"not be, or takes longer than so many seconds (120).\n"
-		"--restore only puts all back.  Names:");
+		"Does all at once to the engine and the balloon for S seconds (0: until SIGTERM), and\n"
+		"puts all back.  Ends with status 1 when something is refused that must not be, is\n"
+		"taken that must not be, or takes longer than so many seconds (120).\n\n"
+		"  --rest     those whose names are in FILE rest; when it has changed and all of them\n"
+		"             do, it prints 'at rest:' and the names\n"
+		"  --only     nobody else\n"
+		"  --restore  only puts all back\n\n"
+		"Names:");
 }
 
 /* splitmix64 */
@@ -80,9 +89,18 @@ static unsigned int random_below(unsigned int limit)
 
 #define ONE_OF(list) ((list)[random_below(sizeof(list) / sizeof((list)[0]))])
 
+static volatile sig_atomic_t ended;
+
+static int is_to_rest(void)
+{
+	return self && __atomic_load_n(&self->asked, __ATOMIC_SEQ_CST);
+}
+
+/* Not to its end when the process is to rest or to end. */
 static void sleep_ms(unsigned int ms)
 {
-	usleep(ms * 1000);
+	for (; ms && !ended && !is_to_rest(); ms -= ms < 50 ? ms : 50)
+		usleep((ms < 50 ? ms : 50) * 1000);
 }
 
 static void __attribute__((format(printf, 1, 2), noreturn)) fail(const char *format, ...)
@@ -186,7 +204,8 @@ static void turn_knobs(void)
 
 static void set_parameters(void)
 {
-	static const char * const modes[] = { "none", "oom", "pressure" };
+	/* With "none" the OOM killer has to help a guest whose memory is offline. */
+	static const char * const modes[] = { "oom", "pressure" };
 
 	switch (random_below(4)) {
 	case 0:
@@ -380,19 +399,41 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
+/* Can a block of memory be movable?  What the kernel has there itself stays. */
+static int may_go(const char *block)
+{
+	char path[160], zones[64] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/valid_zones", block);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return 0;
+	if (read(fd, zones, sizeof(zones) - 1) < 0)
+		zones[0] = '\0';
+	close(fd);
+	return !!strstr(zones, "Movable");
+}
+
 static void change_memory(void)
 {
 	const int *allowed = MAY_FAIL(EBUSY, EAGAIN, EINVAL, EINTR, ENOMEM, ENODEV, ENOENT);
+	const char *block;
 	char state[160];
 	glob_t found;
+	int worth_it;
 
 	if (glob("/sys/devices/system/memory/memory[0-9]*", 0, NULL, &found))
 		return;
-	/* The later ones are more likely to be movable. */
-	snprintf(state, sizeof(state), "%s/state",
-		 found.gl_pathv[found.gl_pathc / 2 + random_below(found.gl_pathc -
-								   found.gl_pathc / 2)]);
+	block = found.gl_pathv[random_below(found.gl_pathc)];
+	snprintf(state, sizeof(state), "%s/state", block);
+	/* Others have to be refused, which needs no more than a try now and then. */
+	worth_it = may_go(block) || !random_below(8);
 	globfree(&found);
+	if (!worth_it) {
+		sleep_ms(20);
+		return;
+	}
 	alarm(1 + random_below(OFFLINE_SECONDS));
 	attempt(state, "offline", allowed);
 	alarm(0);
@@ -418,23 +459,27 @@ static void change_cpus(void)
 	sleep_ms(random_below(2000));
 }
 
-static void disturb_memory(void)
+/* All that has the kernel compact memory. */
+static void compact(void)
 {
-	switch (random_below(4)) {
+	switch (random_below(3)) {
 	case 0:
 		attempt(VM "compact_memory", "1", NEVER_FAILS);
 		break;
 	case 1:
-		attempt(VM "drop_caches", "3", NEVER_FAILS);
-		break;
-	case 2:
 		attempt_number(VM "nr_hugepages", random_below(16), MAY_FAIL(EINTR));
 		sleep_ms(random_below(200));
 		break;
-	case 3:
+	case 2:
 		attempt(VM "nr_hugepages", "0", NEVER_FAILS);
 	}
 	sleep_ms(random_below(400));
+}
+
+static void drop_caches(void)
+{
+	attempt(VM "drop_caches", "3", NEVER_FAILS);
+	sleep_ms(random_below(1600));
 }
 
 static uint64_t address_of(const void *at)
@@ -492,6 +537,8 @@ static void trace(void)
 static void suspend(void)
 {
 	sleep_ms(3000 + random_below(4000));
+	/* A slow guest is given time: that tasks do not freeze at all is what would be wrong. */
+	attempt("/sys/power/pm_freeze_timeout", "60000", NEVER_FAILS);
 	attempt("/sys/module/suspend/parameters/pm_test_delay", "0", NEVER_FAILS);
 	attempt("/sys/power/pm_test", "freezer", NEVER_FAILS);
 	attempt("/sys/power/state", "freeze", MAY_FAIL(EBUSY, EAGAIN));
@@ -535,7 +582,8 @@ static const struct actor {
 	{ "device", change_device },
 	{ "memory", change_memory },
 	{ "cpus", change_cpus },
-	{ "disturb", disturb_memory },
+	{ "compact", compact },
+	{ "caches", drop_caches },
 	{ "bad-pages", spoil_pages },
 	{ "trace", trace },
 	{ "suspend", suspend },
@@ -546,7 +594,6 @@ static const struct actor {
 
 static struct progress *progress;
 static pid_t pids[NR_ACTORS];
-static volatile sig_atomic_t ended;
 
 static void on_term(int sig)
 {
@@ -568,8 +615,17 @@ static void act(size_t number, uint64_t seed)
 	random_state = seed + number * 0x100000001b3ULL;
 	handle(SIGALRM, on_alarm);
 	handle(SIGTERM, on_term);
-	while (!ended)
-		actors[number].step();
+	while (!ended) {
+		/* The parent asks first and looks then. */
+		__atomic_store_n(&self->rests, 0, __ATOMIC_SEQ_CST);
+		if (!is_to_rest()) {
+			actors[number].step();
+			continue;
+		}
+		__atomic_store_n(&self->rests, 1, __ATOMIC_SEQ_CST);
+		while (is_to_rest() && !ended)
+			usleep(50000);
+	}
 	exit(0);
 }
 
@@ -619,6 +675,7 @@ static int restore(void)
 		{ FPR "threshold_kbytes", "4096" }, { FPR "evacuate", "1" },
 		{ BALLOON "relief", "pressure" }, { BALLOON "holdoff_ms", "30000" },
 		{ VM "nr_hugepages", "0" }, { "/sys/power/pm_test", "none" },
+		{ "/sys/power/pm_freeze_timeout", "20000" },
 		{ TRACING "page_reporting/enable", "0" }, { TRACING "virtio_balloon/enable", "0" },
 		{ "/sys/bus/pci/rescan", "1" },
 	};
@@ -673,6 +730,59 @@ static size_t actor_called(const char *name)
 	exit(2);
 }
 
+/* Who rests, by a file of names */
+
+static const char *rest_path;
+static char rest_names[256];	/* the last that were read */
+static int rest_awaited;	/* not all of them do yet */
+
+static void ask_to_rest(const char *names)
+{
+	int asked[NR_ACTORS] = { 0 };
+	char words[sizeof(rest_names)], *word, *rest = words;
+	size_t i;
+
+	snprintf(words, sizeof(words), "%s", names);
+	while ((word = strsep(&rest, " \n")))
+		if (*word)
+			asked[actor_called(word)] = 1;
+	for (i = 0; i < NR_ACTORS; i++)
+		__atomic_store_n(&progress[i].asked, asked[i], __ATOMIC_SEQ_CST);
+}
+
+static void read_rest_file(void)
+{
+	char names[sizeof(rest_names)] = "";
+	int fd = open(rest_path, O_RDONLY);
+
+	if (fd < 0 || read(fd, names, sizeof(names) - 1) < 0) {
+		fprintf(stderr, "torture: %s: %s\n", rest_path, strerror(errno));
+		exit(2);
+	}
+	close(fd);
+	if (!strcmp(names, rest_names))
+		return;
+	strcpy(rest_names, names);
+	ask_to_rest(names);
+	rest_awaited = 1;
+}
+
+/* Nobody is left out: whoever has ended, or was never there, does nothing either. */
+static void look_who_rests(void)
+{
+	size_t i;
+
+	for (i = 0; rest_awaited && i < NR_ACTORS; i++)
+		if (pids[i] && progress[i].asked &&
+		    !__atomic_load_n(&progress[i].rests, __ATOMIC_SEQ_CST))
+			return;
+	if (!rest_awaited)
+		return;
+	rest_awaited = 0;
+	printf("torture: at rest: %s", rest_names);
+	fflush(stdout);
+}
+
 static void show_names(FILE *out)
 {
 	size_t i;
@@ -688,13 +798,17 @@ int main(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 's' },
 		{ "seed", required_argument, NULL, 'S' },
 		{ "stuck", required_argument, NULL, 'k' },
+		{ "rest", required_argument, NULL, 'f' },
+		{ "only", required_argument, NULL, 'o' },
 		{ "without", required_argument, NULL, 'w' },
 		{ "restore", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	unsigned int seconds = 0, stuck = 120;
-	int left_out[NR_ACTORS] = { 0 };
+	int left_out[NR_ACTORS] = { 0 }, chosen[NR_ACTORS] = { 0 };
+	unsigned int stuck = 120;
+	long seconds = -1;
+	int only = 0;
 	size_t i, running = 0;
 	uint64_t seed = 1;
 	int c, good = 1;
@@ -703,13 +817,20 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 's':
-			seconds = strtoul(optarg, NULL, 10);
+			seconds = strtol(optarg, NULL, 10);
 			break;
 		case 'S':
 			seed = strtoull(optarg, NULL, 10);
 			break;
 		case 'k':
 			stuck = strtoul(optarg, NULL, 10);
+			break;
+		case 'f':
+			rest_path = optarg;
+			break;
+		case 'o':
+			chosen[actor_called(optarg)] = 1;
+			only = 1;
 			break;
 		case 'w':
 			left_out[actor_called(optarg)] = 1;
@@ -726,7 +847,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!seconds || !stuck || optind != argc) {
+	if (seconds < 0 || !stuck || optind != argc) {
 		usage(stderr);
 		show_names(stderr);
 		return 2;
@@ -741,8 +862,10 @@ int main(int argc, char **argv)
 	printf("torture: seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	handle(SIGTERM, on_term);
+	if (rest_path)
+		read_rest_file();
 	for (i = 0; i < NR_ACTORS; i++) {
-		if (left_out[i])
+		if (left_out[i] || (only && !chosen[i]))
 			continue;
 		pids[i] = fork();
 		if (!pids[i])
@@ -757,9 +880,13 @@ int main(int argc, char **argv)
 	}
 
 	end = time(NULL) + seconds;
-	while (good && !ended && time(NULL) < end) {
+	while (good && !ended && (!seconds || time(NULL) < end)) {
 		good = look_after(stuck, &running);
-		sleep_ms(200);
+		if (rest_path) {
+			read_rest_file();
+			look_who_rests();
+		}
+		usleep(200000);
 	}
 	for (i = 0; i < NR_ACTORS; i++)
 		if (pids[i])
@@ -767,7 +894,7 @@ int main(int argc, char **argv)
 	end = time(NULL) + stuck;
 	while (running && time(NULL) < end) {
 		good &= look_after(stuck, &running);
-		sleep_ms(100);
+		usleep(100000);
 	}
 	for (i = 0; i < NR_ACTORS; i++) {
 		if (pids[i]) {

@@ -1,5 +1,7 @@
 """What the balloon takes the host gains: whole units, and from each node its share."""
 
+import signal
+
 import pytest
 
 from guest import MIB
@@ -7,6 +9,8 @@ from test_balloon import resize
 
 KERNELS = pytest.mark.kernels("overlay")
 PLAIN = "free-page-reporting=off"
+MEMORY = "/sys/devices/system/memory/"
+TRACING = "/sys/kernel/tracing/"
 
 
 @pytest.mark.alone  # a guest whose CPUs are slow gives compaction up
@@ -24,6 +28,38 @@ def test_pieces_are_made_whole(guest):
     gained = before - guest.charge()
     print(f"charge {before // MIB} -> {guest.charge() // MIB} MiB")
     assert gained >= 0.9 * 400 * MIB, gained // MIB
+
+
+def compactions(guest):
+    """How often the balloon's work had memory compacted."""
+    return int(guest.sh(f"grep -c 'kworker.* mm_compaction_begin:' {TRACING}trace || :"))
+
+
+@KERNELS
+@pytest.mark.fresh
+@pytest.mark.machine(memory=1024, cmdline="movablecore=512M", balloon=PLAIN)
+def test_no_unit_is_made_while_memory_goes_offline(guest):
+    """Compaction reads the map of memory, and does not keep it from going away."""
+    free = guest.meminfo()["MemFree"]
+    pinned = guest.spawn("exec live --kind pipe --mib 100 --seconds 0 --jobs 2")
+    guest.wait_for(lambda: guest.meminfo()["MemFree"] < free - 50 * MIB, 60, "pages in pipes")
+    pinned.kill(signal.SIGSTOP)
+    job = guest.spawn("exec fragment --mib 700 --piece 64")
+    guest.wait_for(lambda: "fragmented" in job.output or not job.running, 240, "pieces")
+    # One of them has such pages, which cannot be moved, so that it never gets there.
+    going = guest.spawn(f"for n in 4 5 6 7; do echo offline >{MEMORY}memory$n/state; done")
+    look = f"grep -l going {MEMORY}memory*/state"
+    guest.wait_for(lambda: guest.spawn(f'part=$({look}) && sleep 5 && [ "$part" = "$({look})" ]',
+                                       60).wait() == 0, 120, "memory goes offline")
+    part = guest.sh(look)
+    guest.write(f"{TRACING}events/compaction/mm_compaction_begin/enable", 1)
+    resize(guest, 1024 - 160)
+    assert guest.sh(look) == part
+    assert compactions(guest) == 0
+    going.kill()
+    going.wait()
+    resize(guest, 1024 - 300)
+    assert compactions(guest) > 0
 
 
 def whole_mib(guest):

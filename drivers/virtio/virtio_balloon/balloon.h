@@ -30,6 +30,7 @@
  *
  * Locks:
  *   vb->users > vb_queue.lock, or the lock of a pool, or vb_reporting.lock;
+ *   vb->unit_lock > what allocating takes, below it the lock of memory hotplug;
  *   all others (relief, cushion, hints, oom, quiet_lock > wake_lock) are taken last
  *   and alone.
  */
@@ -43,6 +44,7 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/notifier.h>
 #include <linux/page_reporting.h>
@@ -145,6 +147,7 @@ struct vb_stall {
  * @sent: when it was put on the ring
  * @waited: a caller of vb_request_wait() will finish it
  * @answered: the host has used the buffer
+ * @early: the guest uses its pages before the host has answered
  * @kind: of the pages
  * @pfns: what the device reads, VB_REQUEST_PFNS numbers
  */
@@ -156,6 +159,7 @@ struct vb_request {
 	ktime_t sent;
 	bool waited;
 	bool answered;
+	bool early;
 	enum vb_kind kind;
 	__virtio32 *pfns;
 };
@@ -170,6 +174,7 @@ struct vb_request {
  * @nr_requests: all there are
  * @nr_busy: requests that are not idle
  * @nr_in_flight: length of @in_flight
+ * @nr_early: how many of them are early
  * @pages_in_flight: guest pages on @in_flight and @answered
  * @stall: whether the host takes too long
  */
@@ -182,6 +187,7 @@ struct vb_queue {
 	unsigned int nr_requests;
 	unsigned int nr_busy;
 	unsigned int nr_in_flight;
+	unsigned int nr_early;
 	unsigned long pages_in_flight;
 	struct vb_stall stall;
 };
@@ -434,6 +440,10 @@ struct vb_recover {
  * @unit: pages of a whole unit that is about to be sent
  * @unit_skip: requests until the next attempt to make one
  * @unit_backoff: the last value of @unit_skip
+ * @unit_lock: held while one is made
+ * @unit_offline: memory goes offline, so none is made
+ * @unit_hold: none is made before that time, in 64-bit jiffies
+ * @unit_nb: called when memory goes offline
  * @nr_pages: guest pages that belong to the host, in flight or not
  * @nr_returned: guest pages given back to the guest since probe
  * @no_inflate: this guest must not give pages to the host
@@ -466,6 +476,10 @@ struct virtio_balloon {
 	struct list_head unit;
 	unsigned int unit_skip;
 	unsigned int unit_backoff;
+	struct mutex unit_lock;	/* making one */
+	bool unit_offline;
+	u64 unit_hold;
+	struct notifier_block unit_nb;
 	atomic_long_t nr_pages;
 	atomic_long_t nr_returned;
 	bool no_inflate;
@@ -614,6 +628,10 @@ void vb_stats_look(struct virtio_balloon *vb);
 void vb_stats_request(struct virtqueue *vq);
 
 /* pages.c */
+void vb_unit_init(struct virtio_balloon *vb);
+int vb_unit_register(struct virtio_balloon *vb);
+void vb_unit_unregister(struct virtio_balloon *vb);
+bool vb_may_give(const struct virtio_balloon *vb);
 unsigned int vb_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory);
 unsigned long vb_deflate(struct virtio_balloon *vb, u64 want, int nid, bool at_once);
 void vb_drop_unit(struct virtio_balloon *vb);

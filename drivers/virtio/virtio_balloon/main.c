@@ -84,7 +84,7 @@ static struct virtio_balloon *vb_alloc(struct virtio_device *vdev)
 	init_waitqueue_head(&vb->acked);
 	spin_lock_init(&vb->quiet_lock);
 	spin_lock_init(&vb->relief.lock);
-	INIT_LIST_HEAD(&vb->unit);
+	vb_unit_init(vb);
 	vb_queue_init(&vb->inflate);
 	vb_queue_init(&vb->deflate);
 	vb_cushion_init(vb);
@@ -138,9 +138,12 @@ static int vb_probe(struct virtio_device *vdev)
 		return -ENOMEM;
 	vdev->priv = vb;
 
-	err = vb_bring_up(vb);
+	err = vb_unit_register(vb);
 	if (err)
 		goto fail;
+	err = vb_bring_up(vb);
+	if (err)
+		goto fail_unit;
 
 	err = vb_oom_register(vb);
 	if (err)
@@ -160,6 +163,8 @@ fail_oom:
 	vb_oom_unregister(vb);
 fail_down:
 	vb_take_down(vb);
+fail_unit:
+	vb_unit_unregister(vb);
 fail:
 	vdev->priv = NULL;
 	vb_free(vb);
@@ -178,6 +183,7 @@ static void vb_remove(struct virtio_device *vdev)
 	if (vdev->config->get_status(vdev))
 		virtio_reset_device(vdev);
 	vb_reporting_unregister(vb);
+	vb_unit_unregister(vb);
 	vb_free(vb);
 	vdev->priv = NULL;
 }

@@ -49,24 +49,19 @@ static int migrate_inflate(struct virtio_balloon *vb, struct page *newpage)
 	return err ? -EAGAIN : 0;
 }
 
-/* Announces that @page is wanted back, and frees it as soon as that is allowed. */
+/*
+ * Announces that @page is wanted back, and frees it when the host has answered, whether or
+ * not it insists on that: the next migration may give the host any page that is free.
+ */
 static void migrate_deflate(struct virtio_balloon *vb, struct vb_request *req,
 			    struct page *page)
 {
-	bool tell = vb_has(vb, VIRTIO_BALLOON_F_MUST_TELL_HOST);
-
 	get_page(page);
 	vb_request_add(vb, req, page);
-	if (tell)
-		req->migrated = page;
-	if (vb_request_send(vb, &vb->deflate, req)) {
-		/* There will be a reset: the host forgets all pages, this one too. */
-		req->migrated = page;
+	req->migrated = page;
+	/* If it cannot be sent there will be a reset: the host forgets all pages, this one too. */
+	if (vb_request_send(vb, &vb->deflate, req))
 		vb_request_strand(&vb->deflate, req);
-		return;
-	}
-	if (!tell)
-		put_page(page);
 }
 
 static int vb_migrate(struct balloon_dev_info *info, struct page *newpage,
@@ -76,7 +71,7 @@ static int vb_migrate(struct balloon_dev_info *info, struct page *newpage,
 	struct vb_request *req;
 	int err;
 
-	if (!down_read_trylock(&vb->users))
+	if (!vb_may_give(vb) || !down_read_trylock(&vb->users))
 		return -EAGAIN;
 
 	/* Without a way to take the old page back there is no point in starting. */

@@ -14,7 +14,9 @@
  */
 #include <linux/compaction.h>
 #include <linux/gfp.h>
+#include <linux/jiffies.h>
 #include <linux/log2.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
@@ -34,6 +36,9 @@
 /* Requests of pieces that follow a unit that could not be made; doubled up to the last. */
 #define UNIT_SKIP_MIN	2
 #define UNIT_SKIP_MAX	32
+
+/* Linux overwrites the map of memory just after it has said that it is offline. */
+#define UNIT_OFFLINE_HOLD	HZ
 
 /* A host that has owed an answer for this long gets no more pages. */
 #define ANNOUNCE_PATIENCE	(5 * HZ)
@@ -56,6 +61,13 @@ static int richest_node(void)
 	return found;
 }
 
+/* Not while the map of memory that compaction may look at goes away, see note_offline(). */
+static bool may_make_unit(struct virtio_balloon *vb)
+{
+	return !READ_ONCE(vb->unit_offline) &&
+	       !time_before64(get_jiffies_64(), READ_ONCE(vb->unit_hold));
+}
+
 /*
  * Lets the kernel make a unit whole.  Compaction that fails defers itself, and passes over
  * pageblocks in which an earlier scan found nothing.  An attempt that it cuts short costs
@@ -69,21 +81,86 @@ static struct page *make_unit(struct virtio_balloon *vb, int nid)
 	struct page *page = NULL;
 	unsigned int i, tries;
 
-	if (!IS_ENABLED(CONFIG_COMPACTION))
+	if (!IS_ENABLED(CONFIG_COMPACTION) || !may_make_unit(vb))
 		return NULL;
 	if (vb->unit_skip) {
 		vb->unit_skip--;
 		return NULL;
 	}
+	mutex_lock(&vb->unit_lock);
 	tries = vb_free_above_high() >= UNIT_ROOM ? UNIT_TRIES : 1;
-	for (i = 0; !page && i < tries; i++) {
+	for (i = 0; !page && i < tries && may_make_unit(vb); i++) {
 		if (is_power_of_2(i))
 			reset_isolation_suitable(NODE_DATA(nid));
 		page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER);
 	}
+	mutex_unlock(&vb->unit_lock);
 	vb->unit_backoff = page ? 0 : clamp(2 * vb->unit_backoff, UNIT_SKIP_MIN, UNIT_SKIP_MAX);
 	vb->unit_skip = vb->unit_backoff;
 	return page;
+}
+
+/*
+ * Compaction asks whether memory is online and does not keep it so: it may read the map of
+ * a section while that is overwritten or freed.  All who allocate large blocks can meet
+ * that, and this driver, which asks again and again, would do so soon.
+ */
+static int note_offline(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct virtio_balloon *vb = container_of(nb, struct virtio_balloon, unit_nb);
+
+	switch (action) {
+	case MEM_GOING_OFFLINE:
+		WRITE_ONCE(vb->unit_offline, true);
+		/* One that is being made sees that soon. */
+		mutex_lock(&vb->unit_lock);
+		mutex_unlock(&vb->unit_lock);
+		break;
+	case MEM_OFFLINE:
+		WRITE_ONCE(vb->unit_hold, get_jiffies_64() + UNIT_OFFLINE_HOLD);
+		fallthrough;
+	case MEM_CANCEL_OFFLINE:
+		WRITE_ONCE(vb->unit_offline, false);
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+/**
+ * vb_unit_init() - prepare making units
+ * @vb: the balloon
+ *
+ * Context: Probe.
+ */
+void vb_unit_init(struct virtio_balloon *vb)
+{
+	INIT_LIST_HEAD(&vb->unit);
+	mutex_init(&vb->unit_lock);
+	vb->unit_nb.notifier_call = note_offline;
+}
+
+/**
+ * vb_unit_register() - make no units while memory goes offline
+ * @vb: the balloon, not yet online
+ *
+ * Context: Process context.
+ * Return: 0 or -errno.
+ */
+int vb_unit_register(struct virtio_balloon *vb)
+{
+	return IS_ENABLED(CONFIG_COMPACTION) ? register_memory_notifier(&vb->unit_nb) : 0;
+}
+
+/**
+ * vb_unit_unregister() - undo vb_unit_register()
+ * @vb: the balloon, offline
+ *
+ * Context: Process context; waits for a call that is under way.
+ */
+void vb_unit_unregister(struct virtio_balloon *vb)
+{
+	if (IS_ENABLED(CONFIG_COMPACTION))
+		unregister_memory_notifier(&vb->unit_nb);
 }
 
 static void take_unit(struct virtio_balloon *vb, int nid)
@@ -155,6 +232,21 @@ static void free_request_pages(struct virtio_balloon *vb, struct vb_request *req
 }
 
 /**
+ * vb_may_give() - may any free page go to the host?
+ * @vb: the balloon
+ *
+ * Not while the guest uses pages that the host has not given back yet: the host, which
+ * may look at its queues in any order, would take what it is asked to give, and give it.
+ *
+ * Context: Any; ask after the pages were allocated.
+ * Return: whether it may.
+ */
+bool vb_may_give(const struct virtio_balloon *vb)
+{
+	return !READ_ONCE(vb->deflate.nr_early);
+}
+
+/**
  * vb_inflate() - give pages to the host
  * @vb: the balloon
  * @want: guest pages; one request takes VB_REQUEST_PAGES at most
@@ -163,7 +255,8 @@ static void free_request_pages(struct virtio_balloon *vb, struct vb_request *req
  * vb_spare() has to be asked before.
  *
  * Context: The size work.  May sleep for memory, not for the host.
- * Return: guest pages sent; 0 also when all requests are out.
+ * Return: guest pages sent; 0 also when all requests are out, and while pages are in
+ * use that the host has not given back yet.
  */
 unsigned int vb_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memory)
 {
@@ -180,7 +273,7 @@ unsigned int vb_inflate(struct virtio_balloon *vb, u64 want, bool *short_of_memo
 	WRITE_ONCE(vb->size.inflating_task, NULL);
 
 	sent = req->nr_pages;
-	if (!sent || vb_request_send(vb, &vb->inflate, req)) {
+	if (!sent || !vb_may_give(vb) || vb_request_send(vb, &vb->inflate, req)) {
 		free_request_pages(vb, req);
 		vb_request_put(&vb->inflate, req);
 		return 0;
@@ -258,10 +351,12 @@ unsigned long vb_deflate(struct virtio_balloon *vb, u64 want, int nid, bool at_o
 			vb_request_add(vb, req, page);
 
 		/* Once sent the request may be finished at any moment. */
+		req->early = at_once;
 		if (at_once)
 			list_splice_init(&req->pages, &pages);
 		if (vb_request_send(vb, &vb->deflate, req)) {
 			/* Not announced, so not ours before the reset that must come. */
+			req->early = false;
 			list_splice_init(&pages, &req->pages);
 			vb_request_strand(&vb->deflate, req);
 			break;

@@ -121,6 +121,7 @@ void vb_request_put(struct vb_queue *queue, struct vb_request *req)
 	req->nr_pages = 0;
 	req->waited = false;
 	req->answered = false;
+	req->early = false;
 	req->kind = VB_PIECES;
 
 	spin_lock(&queue->lock);
@@ -180,6 +181,7 @@ int vb_request_send(struct virtio_balloon *vb, struct vb_queue *queue,
 	if (!err) {
 		list_add_tail(&req->node, &queue->in_flight);
 		queue->nr_in_flight++;
+		queue->nr_early += req->early;
 		queue->pages_in_flight += req->nr_pages;
 		virtqueue_kick(queue->vq);
 	}
@@ -211,6 +213,7 @@ static void request_answered(struct vb_queue *queue, struct vb_request *req)
 {
 	lockdep_assert_held(&queue->lock);
 	queue->nr_in_flight--;
+	queue->nr_early -= req->early;
 	queue->stall.warned = false;
 	req->answered = true;
 	if (req->waited) {

@@ -337,6 +337,46 @@ static void migrated_page_waits_for_the_answer(struct kunit *test)
 	softdev_expect_size(dev, SOFTDEV_SOME);
 }
 
+/* The page that one has left is free for the next, but only once the host has given it up. */
+static void moved_pages_are_not_given_at_once(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+	int i;
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_hold(dev, SOFTDEV_DEFLATE, true);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_EQ(test, migrate_one(dev), 0);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_DEFLATE) == 4));
+	softdev_release(dev, SOFTDEV_DEFLATE);
+	softdev_expect_size(dev, SOFTDEV_SOME);
+}
+
+/* Who gives any free page would give one of those. */
+static void nothing_is_given_while_pages_are_used_early(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	bool short_of_memory = false;
+	unsigned long given;
+
+	/* More than what it gives back at once. */
+	softdev_resize(dev, 40 * VB_REQUEST_PAGES);
+	softdev_hold(dev, SOFTDEV_DEFLATE, true);
+	KUNIT_EXPECT_GT(test, softdev_oom(dev), 0UL);
+	softdev_finish_work(dev);
+	given = softdev_taken(dev, SOFTDEV_INFLATE);
+	KUNIT_EXPECT_EQ(test, migrate_one(dev), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, vb_inflate(vb, 1, &short_of_memory), 0U);
+	softdev_finish_work(dev);
+	KUNIT_EXPECT_EQ(test, softdev_taken(dev, SOFTDEV_INFLATE), given);
+
+	softdev_release(dev, SOFTDEV_DEFLATE);
+	KUNIT_EXPECT_TRUE(test, softdev_wait(vb_may_give(vb)));
+	KUNIT_EXPECT_EQ(test, migrate_one(dev), 0);
+	softdev_resize(dev, 0);
+}
+
 static void migration_does_not_wait_for_ever(struct kunit *test)
 {
 	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
@@ -1071,6 +1111,8 @@ static struct kunit_case device_cases[] = {
 #ifdef CONFIG_BALLOON_MIGRATION
 	KUNIT_CASE(migration_gives_one_and_takes_one),
 	KUNIT_CASE(migrated_page_waits_for_the_answer),
+	KUNIT_CASE(moved_pages_are_not_given_at_once),
+	KUNIT_CASE(nothing_is_given_while_pages_are_used_early),
 	KUNIT_CASE(migration_does_not_wait_for_ever),
 	KUNIT_CASE(migration_hears_of_answers_that_others_take),
 	KUNIT_CASE(size_work_hears_of_answers_that_a_migration_takes),
