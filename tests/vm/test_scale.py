@@ -61,7 +61,7 @@ echo idle_ns=$((b - a))
 echo evacuation_us=$((d - c))
 """
 # What builds the map, and what it allocates with.
-SITES = re.compile(r"^site (?:map_\w+|table_\w+|fpr_\w+|bitmap_z?alloc\w*|__kvmalloc\w*) (\d+)$",
+SITES = re.compile(r"^site (?:map_\w+|table_\w+|fpr_\w+|bitmap_z?alloc\w*|__kv?malloc_node\w*) (\d+)$",
                    re.M)
 
 
