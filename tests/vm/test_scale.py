@@ -67,14 +67,14 @@ SITES = re.compile(r"^site (?:map_\w+|table_\w+|fpr_\w+|bitmap_z?alloc\w*|__kv?m
 
 @pytest.fixture
 def large(kernel):
-    """large(GiB, ...) starts a guest, if the host can."""
+    """large(GiB, CPUs, ...) starts a guest, if the host can."""
     guests = []
 
-    def start(gib, **options):
+    def start(gib, smp, **options):
         if host_has() < NEEDS:
             pytest.skip(f"left out: the host has no {NEEDS} MiB to spare")
-        guest = Guest(kernel, name=f"test-scale-{gib}", memory=gib * 1024, backend=SPARSE,
-                      **options)
+        guest = Guest(kernel, name=f"test-scale-{gib}-{smp}", memory=gib * 1024, smp=smp,
+                      backend=SPARSE, **options)
         guests.append(guest)
         return guest.start(600)
 
@@ -90,7 +90,7 @@ def number(output, name):
 
 
 def costs(large, gib):
-    guest = large(gib, smp=1, icount="shift=0,sleep=off")
+    guest = large(gib, 1, icount="shift=0,sleep=off")
     first = guest.spawn(FIRST_PASS).check(900)
     idle = guest.spawn(IDLE).check(900)
     found = {
@@ -120,7 +120,7 @@ def test_what_256_gib_cost(large):
 
 def test_256_gib_and_64_cpus(large, kernel):
     """They boot, run, and return what a job freed."""
-    guest = large(256, smp=64)
+    guest = large(256, 64)
     guest.wait_for(lambda: guest.read_int(f"{COUNTERS}/reported_bytes")
                    > 0.97 * guest.meminfo()["MemFree"], 600, "all that is free is reported")
     job = guest.spawn("exec hold --huge --mib 2048", 600)
