@@ -16,6 +16,8 @@ CASES = {  # measure: (title, options, rounds that take about as long)
     "huge_8": ("huge pages, 8 tasks", "--huge --tasks 8", 2),
 }
 MODES = {"on": 1.01, "off": 1.001}  # reporting: target of the ratio
+# Which of several tasks runs when is not the kernels' doing: equal runs differ by half a per cent.
+SEVERAL = 1.01
 LOOP = 128  # MiB; half as much where eight tasks are to fit into the guest
 
 
@@ -31,8 +33,9 @@ class Instructions(Scenario):
     title = f"Loops over {LOOP} MiB: take, touch, free; instructions counted"
     exact = True
     repetitions = quick_repetitions = 1
-    rows = tuple(Row(f"{mode}_{case}", f"{CASES[case][0]}, reporting {mode}", "ms", Ratio(limit))
-                 for mode, limit in MODES.items() for case in CASES)
+    rows = tuple(Row(f"{mode}_{case}", f"{title}, reporting {mode}", "ms",
+                     Ratio(SEVERAL if "--tasks" in options else limit))
+                 for mode, limit in MODES.items() for case, (title, options, _) in CASES.items())
 
     def run(self, setup, quick):
         measures = {}
