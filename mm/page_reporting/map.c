@@ -44,7 +44,8 @@ static void table_free(struct granule_table *table)
 	if (!table)
 		return;
 	bitmap_free(table->dirty);
-	kvfree(table);
+	kvfree(table->granule);
+	kfree(table);
 }
 
 static struct granule_table *table_alloc(const struct granule_map *map)
@@ -52,11 +53,12 @@ static struct granule_table *table_alloc(const struct granule_map *map)
 	unsigned long nr = granules_in_section(map);
 	struct granule_table *table;
 
-	table = kvzalloc(struct_size(table, granule, nr), GFP_KERNEL);
+	table = kzalloc_obj(*table, GFP_KERNEL);
 	if (!table)
 		return NULL;
 	table->dirty = bitmap_zalloc(nr, GFP_KERNEL);
-	if (!table->dirty) {
+	table->granule = kvcalloc(nr, sizeof(*table->granule), GFP_KERNEL);
+	if (!table->dirty || !table->granule) {
 		table_free(table);
 		return NULL;
 	}

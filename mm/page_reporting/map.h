@@ -27,11 +27,12 @@
 /**
  * struct granule_table - the granules of one memory section
  * @dirty: one bit a granule: of kind GRANULE_DIRTY
- * @granule: the records
+ * @granule: the records; apart, because their size alone is one that is allocated
+ *	without a rest
  */
 struct granule_table {
 	unsigned long *dirty;
-	u32 granule[];
+	u32 *granule;
 };
 
 /**

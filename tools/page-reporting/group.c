@@ -39,6 +39,16 @@ static void find_mount(struct groups *groups)
 	free(text);
 }
 
+/* A mask in hexadecimal; without its first bit all that there is are the two lists. */
+static bool generations_in_use(void)
+{
+	char *text = sysfile_load("/sys/kernel/mm/lru_gen/enabled");
+	bool used = text && strtoul(text, NULL, 16) & 1;
+
+	free(text);
+	return used;
+}
+
 /* A line's number, if the line begins with the name; whole names only. */
 static bool number_of_line(const char *line, const char *name, uint64_t *n)
 {
@@ -59,7 +69,10 @@ struct field {
 static const struct field group_fields[] = {
 	FIELD("inactive_file", inactive, false),
 	FIELD("active_file", active, false),
+	FIELD("file_mapped", mapped, false),
+	FIELD("shmem", shared, false),
 	FIELD("pgscan", scanned, true),
+	FIELD("pgrefill", refilled, true),
 	FIELD("pgsteal", stolen, true),
 	FIELD("pgactivate", activated, true),
 	FIELD("pgdeactivate", deactivated, true),
@@ -110,12 +123,23 @@ static void subtract(struct cache_stat *from, const struct cache_stat *stat)
 {
 	from->inactive = sub_floor(from->inactive, stat->inactive);
 	from->active = sub_floor(from->active, stat->active);
+	from->mapped = sub_floor(from->mapped, stat->mapped);
+	from->shared = sub_floor(from->shared, stat->shared);
 	from->scanned = sub_floor(from->scanned, stat->scanned);
+	from->refilled = sub_floor(from->refilled, stat->refilled);
 	from->stolen = sub_floor(from->stolen, stat->stolen);
 	from->activated = sub_floor(from->activated, stat->activated);
 	from->deactivated = sub_floor(from->deactivated, stat->deactivated);
 	from->refaulted = sub_floor(from->refaulted, stat->refaulted);
 	from->cpu_us = sub_floor(from->cpu_us, stat->cpu_us);
+}
+
+/* All but the CPU time. */
+static bool read_memory(const struct groups *groups, const char *path, struct cache_stat *all)
+{
+	memset(all, 0, sizeof(*all));
+	all->generations = groups->generations;
+	return parse_stat(sysfile_load("%s%s/memory.stat", groups->mount, path), group_fields, all);
 }
 
 static bool walk(struct groups *groups, const char *path, unsigned int depth,
@@ -152,9 +176,7 @@ static bool walk(struct groups *groups, const char *path, unsigned int depth,
 	struct cache_stat own;
 	bool reaches;
 
-	memset(all, 0, sizeof(*all));
-	if (depth > MAX_DEPTH ||
-	    !parse_stat(sysfile_load("%s%s/memory.stat", groups->mount, path), group_fields, all))
+	if (depth > MAX_DEPTH || !read_memory(groups, path, all))
 		return false;
 	parse_stat(sysfile_load("%s%s/cpu.stat", groups->mount, path), cpu_fields, all);
 	groups->has_stat = true;
@@ -186,9 +208,7 @@ static void drop_gone(struct groups *groups)
 /* One group's figures at this moment, with those of all below it. */
 bool group_read(const struct groups *groups, const struct group *group, struct cache_stat *all)
 {
-	memset(all, 0, sizeof(*all));
-	return parse_stat(sysfile_load("%s%s/memory.stat", groups->mount, group->path), group_fields,
-			  all);
+	return read_memory(groups, group->path, all);
 }
 
 /* Looks again; what is known of a group stays with it. */
@@ -198,6 +218,7 @@ void groups_read(struct groups *groups)
 	unsigned int i;
 
 	find_mount(groups);
+	groups->generations = generations_in_use();
 	groups->has_stat = groups->has_reclaim = false;
 	for (i = 0; i < groups->nr; i++)
 		groups->group[i].seen = false;

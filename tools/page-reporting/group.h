@@ -30,6 +30,7 @@ struct groups {
 	bool has_stat;			/* it controls memory */
 	bool has_reclaim;		/* and can take it */
 	bool no_swappiness;		/* this kernel does not know that argument */
+	bool generations;		/* it uses its multi-generational LRU */
 	char mount[128];
 	struct group group[MAX_GROUPS];
 };

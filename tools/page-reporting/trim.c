@@ -25,7 +25,8 @@
 #define MIB (UINT64_C(1) << 20)
 
 #define CPU_SHARE	20
-/* What may be lost before it is seen that all is in use. */
+/* What may be lost before it is seen that all is in use: the kernel takes no less at a time. */
+#define FIRST_BITE	(128u << 10)
 #define PIECE		TRIM_LEAST
 /* Taken since the last flush: enough for one when nothing more is to be had, or at once. */
 #define FLUSH_LEAST	(16 * MIB)
@@ -104,11 +105,12 @@ static enum exit_status take(struct trim *trim, struct group *group, uint64_t wa
 			     uint64_t until_us, uint64_t *taken)
 {
 	struct cache_stat before, now;
+	uint64_t most = FIRST_BITE;
 
 	if (!group_read(&trim->groups, group, &before))
 		return STATUS_OK;
 	while (want >= TRIM_LEAST / 2 && cpu_us() < until_us && !ended) {
-		uint64_t bytes = min_u64(want, PIECE);
+		uint64_t bytes = min_u64(want, most);
 		int err = group_reclaim(&trim->groups, group, bytes);
 
 		if (err == -ENOENT || err == -ENODEV || err == -EINTR)
@@ -122,6 +124,7 @@ static enum exit_status take(struct trim *trim, struct group *group, uint64_t wa
 		}
 		*taken += bytes;
 		want -= bytes;
+		most = PIECE;
 	}
 	return STATUS_OK;
 }

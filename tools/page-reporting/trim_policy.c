@@ -10,6 +10,12 @@
  * and by being activated, which the kernel counts; by being deleted, which shows as a
  * shorter queue.  What comes in at the head does not matter.
  *
+ * Some use does not show in the queue.  A file that is mapped into a program stays where
+ * it is when the program touches it, until the kernel looks; with the multi-generational
+ * LRU so does one that is read.  To have the kernel look costs pages that are in use, so
+ * as much as may be used in this way is left: what is mapped, what can have been read in
+ * the CPU time that was spent.  Where nobody ran, nothing was used.
+ *
  * The active list has no age to go by.  When little is inactive and much is active,
  * taking a few pages of the tail makes the kernel move a share of the active list to
  * the head of the inactive one, where what is in use has all the time that makes
@@ -33,12 +39,15 @@
 #define ACTIVE_LEAST	(32 * MIB)
 /* Who uses less than this share of a CPU rests. */
 #define REST_SHARE	1000
+/* Nobody reads more than 10 GB of page cache in a second of CPU time. */
+#define READ_BYTES_US	10000
 /* At first a 64th is taken at each look. */
 #define FIRST_SHARE	6
 /* What is read again by chance; and the share of what was taken that is too much. */
 #define REFAULT_LEAST	(64u << 10)
 #define REFAULT_SHARE	64
-#define HOLD_FIRST	(TRIM_LOOKS / 2)
+/* As long as it takes to see that something is not used. */
+#define HOLD_FIRST	TRIM_LOOKS
 #define HOLD_MAX	(16 * TRIM_LOOKS)
 
 /*
@@ -61,6 +70,15 @@ static const struct cache_stat *look_of(const struct trim_memory *memory, unsign
 	unsigned int size = TRIM_LOOKS + 1;
 
 	return &memory->look[(memory->at + size - ago) % size];
+}
+
+/* Bytes that may have been used since the first look without a trace in the queue. */
+uint64_t trim_unseen(const struct trim_memory *memory, const struct cache_stat *now)
+{
+	uint64_t ran_us = sub_floor(now->cpu_us, look_of(memory, memory->nr)->cpu_us);
+	uint64_t read = now->generations ? mul_sat(ran_us, READ_BYTES_US) : 0;
+
+	return ran_us ? add_sat(sub_floor(now->mapped, now->shared), read) : 0;
 }
 
 /* Bytes of the inactive list that were there at all looks; 0 until there were enough. */
@@ -106,14 +124,17 @@ static bool regrets(const struct trim_memory *memory, const struct cache_stat *n
 }
 
 /*
- * A file that is mapped does not leave the queue when it is used.  That shows when the
- * kernel looks at its pages: it passes them over.  It must not be made to look twice.
+ * A file that is in use by others than those whose cache it is passes for cold.  When the
+ * kernel looks at its pages it passes them over.  It must not be made to look twice.
  */
 bool trim_resists(const struct cache_stat *before, const struct cache_stat *now)
 {
 	uint64_t scanned = sub_floor(now->scanned, before->scanned);
 	uint64_t stolen = sub_floor(now->stolen, before->stolen);
 
+	/* What is moved on from the oldest generation; of two lists, the active one. */
+	if (now->generations)
+		scanned = add_sat(scanned, sub_floor(now->refilled, before->refilled));
 	return scanned > 2 * stolen + TRIM_LEAST;
 }
 
@@ -141,7 +162,8 @@ static bool rests(const struct trim_memory *memory, const struct cache_stat *now
 }
 
 /* Something small of the tail, if that makes the kernel look at its active files. */
-static uint64_t probe(struct trim_memory *memory, const struct cache_stat *now, uint64_t cold)
+static uint64_t probe(struct trim_memory *memory, const struct cache_stat *now, uint64_t cold,
+		      uint64_t unseen)
 {
 	const struct cache_stat *then = look_of(memory, memory->nr);
 	uint64_t again = now->activated - then->activated;
@@ -154,7 +176,7 @@ static uint64_t probe(struct trim_memory *memory, const struct cache_stat *now, 
 		return 0;
 	if (cold < PROBE) {
 		/* Nothing is left to give for it, so it costs pages that may be in use. */
-		if (memory->seeded || !rests(memory, now))
+		if (memory->seeded || unseen || !rests(memory, now))
 			return 0;
 		memory->seeded = TRIM_LOOKS;
 	}
@@ -176,7 +198,8 @@ static unsigned int share(const struct trim_memory *memory)
 uint64_t trim_decide(struct trim_memory *memory, const struct cache_stat *own, uint64_t below,
 		     uint64_t now_us, bool calm)
 {
-	uint64_t cold = trim_cold(memory, own), carpet, take;
+	uint64_t unseen = memory->nr ? trim_unseen(memory, own) : 0;
+	uint64_t cold = sub_floor(trim_cold(memory, own), unseen), carpet, take;
 	bool regret = regrets(memory, own);
 
 	remember(memory, own, now_us);
@@ -192,7 +215,7 @@ uint64_t trim_decide(struct trim_memory *memory, const struct cache_stat *own, u
 		return 0;
 	carpet = min_u64(own->active / 8, CARPET_MAX);
 	if (cold < carpet + TRIM_LEAST)
-		return probe(memory, own, cold);
+		return probe(memory, own, cold, unseen);
 	take = cold - carpet;
 	take = min_u64(take, (take >> share(memory)) + TRIM_LEAST);
 	if (memory->trust < 2 * FIRST_SHARE * TRIM_LOOKS)

@@ -11,16 +11,20 @@
 /* Looks in the time that makes cache cold. */
 #define TRIM_LOOKS	20
 
-/* Of some page cache, in bytes; all but the first two are sums since boot. */
+/* Of some page cache, in bytes; all but the first four are sums since boot. */
 struct cache_stat {
 	uint64_t inactive;	/* files on the inactive list */
 	uint64_t active;
+	uint64_t mapped;	/* into programs; on either list */
+	uint64_t shared;	/* memory that may be counted as mapped, and is on neither */
 	uint64_t scanned;	/* looked at by the kernel to be taken */
+	uint64_t refilled;	/* looked at, and moved to another list */
 	uint64_t stolen;	/* and taken, whoever made it do so */
 	uint64_t activated;	/* used again */
 	uint64_t deactivated;
 	uint64_t refaulted;	/* taken, and read again */
 	uint64_t cpu_us;	/* that those used whose cache it is */
+	bool generations;	/* the kernel keeps these instead of two lists */
 };
 
 /* What is remembered of a group from look to look. */
@@ -51,6 +55,7 @@ enum trim_rest { TRIM_CALM, TRIM_REST_MEMORY, TRIM_REST_CPU };
 bool trim_resists(const struct cache_stat *before, const struct cache_stat *now);
 void trim_hold(struct trim_memory *memory);
 enum trim_rest trim_rests(const struct load *load);
+uint64_t trim_unseen(const struct trim_memory *memory, const struct cache_stat *now);
 uint64_t trim_cold(const struct trim_memory *memory, const struct cache_stat *now);
 uint64_t trim_decide(struct trim_memory *memory, const struct cache_stat *own, uint64_t below,
 		     uint64_t now_us, bool calm);

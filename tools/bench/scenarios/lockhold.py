@@ -70,7 +70,8 @@ class LockHold(Scenario):
         Row("hold_1", "with 1 GiB", "k"),
         Row("hold_4", "with 4 GiB", "k"),
         Row("hold_16", "with 16 GiB", "k", Ratio(0.2)),
-        Row("growth", "16 GiB / 1 GiB", "", AtMost(1.05)),
+        Row("hold_256", "with 256 GiB", "k", Ratio(0.2)),
+        Row("growth", "256 GiB / 1 GiB", "", AtMost(1.05)),
         Row("hold_order0", "with 1 GiB, order 0", "k", Ratio(0.2)),
         Row("orders", "order 0 / order 9", "", AtMost(2)),
     )
@@ -82,19 +83,20 @@ class LockHold(Scenario):
                 raise GuestError(f"the {name} kernel does not build")
 
     def run(self, setup, quick):
-        found = {gib: self._longest(setup, gib) for gib in (1, 4, 16)}
+        found = {gib: self._longest(setup, gib) for gib in (1, 4, 16, 256)}
         pages = self._longest(setup, 1, order=0)
         measures = {f"hold_{gib}": max(held.values()) / 1e3 for gib, held in found.items()}
         order0 = max(pages.values()) / 1e3
-        return {**measures, "growth": measures["hold_16"] / measures["hold_1"],
+        return {**measures, "growth": measures["hold_256"] / measures["hold_1"],
                 "hold_order0": order0, "orders": order0 / measures["hold_1"],
                 "functions": {**found, "order 0": pages},
                 "series": {"longest": [(gib, measures[f"hold_{gib}"]) for gib in found]}}
 
     def _longest(self, setup: Setup, gib, order=9):
         image = os.path.join(paths.kernel_dir(f"{setup.kernel}-irqsoff"), "bzImage")
-        with Guest(image, name=self.guest_name(setup), memory=1024 * gib, smp=1,
-                   icount=ICOUNT) as guest:
+        # This host need not have as much: most of it is never touched.
+        with Guest(image, name=self.guest_name(setup), memory=1024 * gib, smp=1, icount=ICOUNT,
+                   backend="memory-backend-ram,reserve=off") as guest:
             guest.write(ORDER, order)
             guest.spawn(f"sleep {BOOT_REPORTED * 4}").check(120)
             output = guest.spawn(f"""

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -441,6 +442,46 @@ def test_trim_takes_what_stays_unused(tree):
     assert content(tree, "sys/fs/cgroup/b/memory.reclaim") == ""
     assert content(tree, SYSCTLS + "flush") == "4000 1"
     assert trim(tree, "--quiet").out == ""
+
+
+@pytest.fixture
+def running(tree):
+    """running(group, us) has a group use so much CPU time every tenth of a second."""
+    ended, threads = threading.Event(), []
+
+    def run_on(name, us):
+        path, sum_us = os.path.join(tree.path, f"sys/fs/cgroup/{name}/cpu.stat"), 10 ** 6
+        while not ended.wait(0.1):
+            sum_us += us
+            with open(path + ".new", "w") as f:
+                f.write(f"usage_usec {sum_us}\n")
+            os.replace(path + ".new", path)
+
+    def start(name, us):
+        tree.put(f"sys/fs/cgroup/{name}/cpu.stat", f"usage_usec {10 ** 6}")
+        threads.append(threading.Thread(target=run_on, args=(name, us)))
+        threads[-1].start()
+
+    yield start
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("generations, taken", [("0x0006", "acd"), ("0x0007", "a")])
+def test_trim_leaves_what_may_be_in_use(tree, running, generations, taken):
+    """Mapped files of those who run; with generations all that they can have read."""
+    cgroups(tree, a=(300, 0), b=(300, 0), c=(300, 0), d=(300, 0))
+    busy(tree)
+    tree.put("sys/kernel/mm/lru_gen/enabled", generations)
+    for name, file, shared in (("a", 300, 0), ("b", 300, 0), ("c", 0, 0), ("d", 300, 300)):
+        path = f"sys/fs/cgroup/{name}/memory.stat"
+        tree.put(path, content(tree, path) + f"\nfile_mapped {file * MIB}\nshmem {shared * MIB}")
+    for name in "bcd":
+        running(name, 2000)
+    assert trim(tree).status == OK
+    assert "".join(name for name in "abcd"
+                   if content(tree, f"sys/fs/cgroup/{name}/memory.reclaim")) == taken
 
 
 def test_trim_rests_while_parked(tree):
