@@ -31,8 +31,7 @@ class Instructions(Scenario):
     title = f"Loops over {LOOP} MiB: take, touch, free; instructions counted"
     exact = True
     repetitions = quick_repetitions = 1
-    rows = tuple(Row(f"{mode}_{case}", f"{title}, reporting {mode}", "ms",
-                     Ratio(limit))
+    rows = tuple(Row(f"{mode}_{case}", f"{title}, reporting {mode}", "ms", Ratio(limit))
                  for mode, limit in MODES.items() for case, (title, _, _) in CASES.items())
 
     def run(self, setup, quick):
