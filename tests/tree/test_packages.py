@@ -1,4 +1,7 @@
-"""The Debian packages: what lintian says of them, and what is in that of the driver."""
+"""The Debian packages: what lintian says of them, and what is in that of the driver.
+
+The guest kernel's are in tests/vm/test_packages.py.
+"""
 
 import os
 import re
@@ -22,7 +25,7 @@ def succeed(*command):
 def packages(tmp_path_factory):
     """A folder with all of them."""
     folder = tmp_path_factory.mktemp("deb")
-    succeed("make", "-s", "-C", paths.TOP, "deb", f"DEB={folder}")
+    succeed("make", "-s", "-C", paths.TOP, "deb-tools", f"DEB={folder}")
     return folder
 
 
