@@ -45,6 +45,7 @@ help:
 	@echo 'make install         install the tools and manual pages (DESTDIR, PREFIX)'
 	@echo 'make deb             Debian packages: of a guest kernel, of the tools, and of the balloon'
 	@echo '                     driver alone for stock kernels (DKMS): build/deb/*.deb'
+	@echo '                     CONFIG=FILE has options that the kernel gets besides'
 	@echo 'make deb-tools       the same without the guest kernel, which takes the time'
 	@echo 'make setup           install the Debian packages all this needs'
 	@echo 'make clean           remove build/'
@@ -143,7 +144,7 @@ deb-tools:
 # Its packages, and beside them the kernel as Firecracker takes it.
 deb: deb-tools
 	@$(SETUP) build
-	@tools/vm/build-kernel package
+	@$(if $(CONFIG),EXTRA_CONFIG='$(CONFIG)') tools/vm/build-kernel package
 	cp $(addprefix build/kernel/$(or $(series),6.12)/package/,linux-*.deb vmlinux-*) $(DEB)
 	@ls $(DEB)/linux-* $(DEB)/vmlinux-*
 

@@ -30,7 +30,8 @@ OURS = ("linux-image-*", "page-reporting", "page-reporting-perf")
 def packages(tmp_path_factory):
     """A folder with all of them."""
     folder = tmp_path_factory.mktemp("deb")
-    done = subprocess.run(["make", "-s", "-C", paths.TOP, "deb", f"DEB={folder}"],
+    done = subprocess.run(["make", "-s", "-C", paths.TOP, "deb", "KERNEL=6.12",
+                           f"DEB={folder}"],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return folder
