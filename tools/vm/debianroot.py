@@ -255,7 +255,8 @@ def _apt(root, script, *arguments):
     for path in "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/cache/debconf":
         os.makedirs(os.path.join(root, path), exist_ok=True)
     _run_in(root, "sh", "-ec", "mount -t proc proc /proc; "
-            "apt='apt-get -q -y --no-install-recommends -o APT::Sandbox::User=root'; " + script,
+            "apt='apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "
+            "-o APT::Sandbox::User=root'; " + script,
             "apt", *arguments, env=_environment())
     _trim(root)
 
@@ -263,7 +264,7 @@ def _apt(root, script, *arguments):
 def _with_archive(name, archive):
     """A tar file of the base with more of Debian's packages."""
     tar = os.path.join(paths.GUEST, f"{name}.tar")
-    stamp = _stamp(_base_stamp(), archive, _digest(__file__))
+    stamp = _stamp(_base_stamp(), archive)
     if inputs.up_to_date(tar, stamp):
         return tar
     print(f"guest: apt installs {', '.join(archive)}", flush=True)
@@ -287,7 +288,7 @@ def _install_files(root, files):
     os.mkdir(there)
     for path in files:
         shutil.copy(path, there)
-    _apt(root, "$apt install --no-download /packages/*.deb")
+    _apt(root, "$apt install /packages/*.deb")
     shutil.rmtree(there)
 
 
