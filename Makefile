@@ -43,8 +43,10 @@ help:
 	@echo 'make patch           the whole change as one patch for linux-source-SERIES'
 	@echo 'make series          the same as patches for the lists, for the newest kernel'
 	@echo 'make install         install the tools and manual pages (DESTDIR, PREFIX)'
-	@echo 'make deb             Debian packages of the tools, and of the balloon driver alone for'
-	@echo '                     stock kernels (DKMS): build/deb/*.deb'
+	@echo 'make deb             Debian packages: of a guest kernel, of the tools, and of the balloon'
+	@echo '                     driver alone for stock kernels (DKMS): build/deb/*.deb'
+	@echo '                     CONFIG=FILE has options that the kernel gets besides'
+	@echo 'make deb-tools       the same without the guest kernel, which takes the time'
 	@echo 'make setup           install the Debian packages all this needs'
 	@echo 'make clean           remove build/'
 
@@ -127,8 +129,8 @@ install:
 
 # Built from a copy, for debhelper works in the tree.
 DEB = build/deb
-.PHONY: deb
-deb:
+.PHONY: deb deb-tools
+deb-tools:
 	@$(SETUP) deb
 	rm -rf $(DEB)
 	mkdir -p $(DEB)/page-reporting-tools
@@ -138,6 +140,13 @@ deb:
 	cd $(DEB)/page-reporting-tools && dpkg-buildpackage -b -us -uc
 	rm -rf $(DEB)/page-reporting-tools
 	@ls $(DEB)/*.deb
+
+# Its packages, and beside them the kernel as Firecracker takes it.
+deb: deb-tools
+	@$(SETUP) build
+	@$(if $(CONFIG),EXTRA_CONFIG='$(CONFIG)') tools/vm/build-kernel package
+	cp $(addprefix build/kernel/$(or $(series),6.12)/package/,linux-*.deb vmlinux-*) $(DEB)
+	@ls $(DEB)/linux-* $(DEB)/vmlinux-*
 
 .PHONY: clean
 clean:

@@ -19,7 +19,7 @@ KERNEL_PAGES = "Documentation/"
 NEWER = {"mm/balloon.c"}
 FIGURES = "docs/figures.md"
 # Where a command of the front door, which no look can carry out, runs in a test.
-FRONT = ("README.md", "CONTRIBUTING.md", "docs/faq.md", "docs/architecture.md")
+FRONT = ("README.md", "CONTRIBUTING.md", "docs/faq.md", "docs/architecture.md", "docs/packages.md")
 RUN_BY = {
     "make run": "tests/vm/test_run.py::test_first_run",
     "make kernel": "tests/run",
@@ -31,8 +31,11 @@ RUN_BY = {
     "make patch": "tests/tree/test_patch.py::test_patch_p1",
     "tar -C": "tests/tree/test_patch.py::test_patch_p1",
     "patch -d": "tests/tree/test_patch.py::test_patch_p1",
-    "make deb": "tests/daemon/test_package.py::test_life_of_the_package",
-    "apt install": "tests/daemon/test_package.py::test_life_of_the_package",
+    "make deb": "tests/vm/test_packages.py::test_it_boots_without_an_initramfs",
+    "make deb-tools": "tests/daemon/test_package.py::test_life_of_the_package",
+    "apt install": "tests/vm/test_packages.py::test_it_boots_without_an_initramfs",
+    "reboot": "tests/vm/test_packages.py::test_it_boots_without_an_initramfs",
+    "page-reporting doctor": "tests/vm/test_packages.py::test_the_tool_finds_nothing_wrong",
     "autoballoonctl setup": "tools/autoballoon/tests/test_ctl.py::test_setup_can_be_copied",
     "autoballoonctl status": "tests/daemon/test_package.py::test_life_of_the_package",
     "tests/pure/pure.py": "tests/tree/test_documents.py::test_the_quick_test_is_quick",

@@ -1,6 +1,5 @@
 """The Debian package in a booted Debian: installed, stopped, upgraded, removed."""
 
-import glob
 import json
 import os
 import re
@@ -45,9 +44,11 @@ print(time.monotonic() - start)
 def disk(tmp_path_factory):
     """A tar file with the package, a newer one of it, and the fake."""
     place = tmp_path_factory.mktemp("package")
-    done = subprocess.run(["make", "-s", "-C", paths.TOP, "deb"], capture_output=True, text=True)
+    folder = place / "deb"
+    done = subprocess.run(["make", "-s", "-C", paths.TOP, "deb-tools", f"DEB={folder}"],
+                          capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
-    old, = glob.glob(os.path.join(paths.BUILD, "deb", "autoballoon_*.deb"))
+    old, = folder.glob("autoballoon_*.deb")
     tree = place / "tree"
     subprocess.run(["dpkg-deb", "-R", old, tree], check=True)
     control = tree / "DEBIAN" / "control"

@@ -72,7 +72,8 @@ class Guest:
     balloon      options of virtio-balloon-pci, None for no device
     cmdline      added to the kernel command line
     max_memory   MiB up to which DIMMs can be plugged (add_dimm)
-    root         "debian": a Debian system on /dev/vda, as new at each start; else busybox
+    root         "debian": a Debian system on /dev/vda, as new at each start; else busybox.  Or
+                 an image of one that has the agent: it boots without an initramfs
     drives       paths of raw images, /dev/vda first; a (path, options) pair adds -drive options
     backend      memory backend object of the RAM, such as "memory-backend-memfd,share=on"
     accel        kvm or tcg instead of what was found to work
@@ -93,7 +94,7 @@ class Guest:
                  backend=None, accel=None, icount=None, tb_size=None, trace=(),
                  restartable=False, qemu=None, incoming=None, within=None, machine=None,
                  huge_pages=True, extra=()):
-        if root not in (None, "debian"):
+        if root not in (None, "debian") and not os.path.exists(root):
             raise ValueError(f"no root named {root}")
         self.image = paths.kernel_image(kernel)
         self.kernel, self.series = paths.split_kernel(kernel)
@@ -113,6 +114,7 @@ class Guest:
         self._cmdline = cmdline
         self._max_memory = max_memory
         self._root = root
+        self._bare = root not in (None, "debian")
         self._drives = drives
         self._backend = backend
         self._accel = accel
@@ -273,13 +275,13 @@ class Guest:
         append = (f"console={self.arch.console} {self.arch.cmdline} {nokaslr}"
                   f"panic={0 if self._restartable else -1} "
                   f"{f'agent={self.arch.agent} ' if self.arch.agent else ''}"
-                  f"{'root=/dev/vda ' if self._root else ''}{self._cmdline}")
+                  f"{'root=/dev/vda ' if self._root else ''}{'rw ' if self._bare else ''}"
+                  f"{self._cmdline}")
         command = [self._emulator(), "-nodefaults", "-no-user-config", "-display", "none",
                    "-msg", "timestamp=on", "-name", self.name,
                    "-m", memory, "-smp", f"{self.smp},sockets={self._sockets_of_cpus()}",
                    *self._machine(), *self._acceleration(),
-                   "-kernel", self.image, "-initrd", guestroot.for_kernel(self.image, self.arch),
-                   "-append", append.strip(),
+                   "-kernel", self.image, *self._initrd(), "-append", append.strip(),
                    "-chardev", f"file,id=console,path={self.console_log}",
                    "-serial", "chardev:console", *self._socket("agent"),
                    *self._agent_line(), *self._socket("qmp"),
@@ -299,12 +301,15 @@ class Guest:
         if self._incoming:
             command += ["-incoming", self._incoming, "-S"]
         # What the guest writes goes to a file that QEMU makes for it and has unlinked.
-        own = [(debianroot.IMAGE, "snapshot=on")] if self._root else []
+        own = [(self._root if self._bare else debianroot.IMAGE, "snapshot=on")] if self._root else []
         for drive in (*own, *self._drives):
             path, options = (drive, "") if isinstance(drive, str) else drive
             command += ["-drive", ",".join(filter(None, (f"file={path},format=raw,if=virtio",
                                                          options)))]
         return command + self._extra
+
+    def _initrd(self):
+        return [] if self._bare else ["-initrd", guestroot.for_kernel(self.image, self.arch)]
 
     def _sockets_of_cpus(self):
         """The small kernel goes by the MP table, which has one CPU of each socket."""

@@ -18,7 +18,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def packages():
-    subprocess.run(["make", "-s", "-C", TOP, "deb"], check=True, capture_output=True)
+    subprocess.run(["make", "-s", "-C", TOP, "deb-tools"], check=True, capture_output=True)
     return {os.path.basename(p).split("_")[0]: p for p in glob.glob(f"{TOP}/build/deb/*.deb")}
 
 
