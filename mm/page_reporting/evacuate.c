@@ -35,6 +35,7 @@
 #include <trace/events/page_reporting.h>
 
 #include "../internal.h"
+#include "../page_alloc.h"
 #include "../page_reporting.h"
 #include "evacuate.h"
 #include "evacuate_load.h"

@@ -7,6 +7,7 @@
 #include <linux/kernel_stat.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
+#include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/tick.h>
 #include <linux/vmstat.h>

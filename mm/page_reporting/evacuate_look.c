@@ -13,6 +13,7 @@
 #include <linux/pagemap.h>
 
 #include "../internal.h"
+#include "../page_alloc.h"
 #include "evacuate_look.h"
 #include "evacuate_policy.h"
 

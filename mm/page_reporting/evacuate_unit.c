@@ -15,6 +15,7 @@
 #include <linux/sched/mm.h>
 
 #include "../internal.h"
+#include "../page_alloc.h"
 #include "evacuate_look.h"
 #include "evacuate_policy.h"
 #include "evacuate_targets.h"

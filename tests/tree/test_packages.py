@@ -1,6 +1,6 @@
 """The Debian packages: what lintian says of them, and what is in that of the driver.
 
-The guest kernel's are in tests/vm/test_packages.py.
+The guest kernel's are in tests/vm/test_guest_packages.py.
 """
 
 import os
