@@ -696,7 +696,7 @@ struct pass_result fpr_pass_run(struct page_reporting_dev_info *prdev,
 
 	lockdep_assert_held(&fpr_pass_lock);
 	fpr_take_poisoned_off();
-	/* The last pass may have met what costs the host nothing: memory never touched. */
+	/* The last pass may have met what costs the host little: memory it had not backed. */
 	WRITE_ONCE(fpr_request_pages, min_t(unsigned long, fpr_request_pages, REQUEST_FIRST));
 	while (fpr_may_go_on()) {
 		batch_collect(batch, &pass);

@@ -4,11 +4,12 @@ The guest's part is tests/guest/torture.c; beside it programs look after their m
 host resizes the balloon, stops the guest, plugs memory and begins migrations.  Nothing may be
 lost, stuck or refused without a reason, and the kernel log must be clean.
 
-Linux 6.12 itself does not stand all of that, so two of them rest in each round:
+Linux 6.12 itself does not stand the first of these pairs, and may not stand the second.  One
+of each rests in each round:
 
-- Compaction reads the map of memory that was online a moment before, and takes no lock that
-  keeps it so, while memory that goes offline has its map overwritten and then freed.
-- Beside a suspend, the kernel has warned that a CPU which goes offline was not vacated.
+- Memory that goes offline, whose map is overwritten and then freed, and compaction, which
+  reads the map of what was online a moment before and takes no lock that keeps it so.
+- CPUs that go offline, and suspend: the kernel has warned that a CPU was not vacated.
 
 What this project does goes on in all rounds, and meets each of the four.  docs/threats.md has
 what is known of both.

@@ -292,7 +292,7 @@ static void request_fits_the_host(struct kunit *test)
 
 static void pass_begins_small(struct kunit *test)
 {
-	/* As memory that was never touched. */
+	/* As memory that the host has not backed. */
 	fake.ns_per_mib = 1;
 	fake.max_pages = 0;
 	KUNIT_EXPECT_EQ(test, fpr_flush(20000, FPR_FLUSH_RESYNC), 0);
