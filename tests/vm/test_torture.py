@@ -21,7 +21,7 @@ import time
 
 import pytest
 
-from guest import MIB, QmpError
+from guest import MIB, QmpError, WaitTimeout
 from test_reporting import comes_back
 
 FPR = "/proc/sys/vm/page_reporting_"
@@ -48,7 +48,8 @@ class Host:
         self._guest = guest
         self._random = random.Random(seed)
         self._dimms = []
-        self._asked = {}  # which DIMMs the guest is to give back: events before that
+        self._asked = set()  # which DIMMs the guest is to give back
+        self._heard = 0  # events
         self.done = dict.fromkeys(("resize", "stats", "halt", "plug", "unplug", "migrate"), 0)
 
     def step(self, resting):
@@ -65,25 +66,27 @@ class Host:
 
     def plugged(self):
         """Bytes of memory beside what was there at boot."""
+        self._hear()
         return len(self._dimms) * BLOCK
 
     def _hear(self):
-        """Looks at the guest's answers; returns the DIMMs that still want one."""
-        events = self._guest.qmp.events
-        for dimm, seen in list(self._asked.items()):
-            for event in events[seen:]:
-                data = event.get("data", {})
-                if event["event"] == "DEVICE_DELETED" and data.get("device") == dimm:
-                    self._guest.qmp.command("object-del", id=f"{dimm}-mem")
-                    self._dimms.remove(dimm)
-                    del self._asked[dimm]
-                    self.done["unplug"] += 1
-                    break
-                info = data.get("info", {})
-                if (event["event"] == "ACPI_DEVICE_OST" and info.get("device") == dimm
-                        and info["source"] in EJECT and info["status"]):
-                    del self._asked[dimm]  # refused
-                    break
+        """Looks at the guest's answers; returns the DIMMs that still want one.
+
+        A DIMM may go that was not asked for: QEMU keeps in mind what it has refused to ask.
+        """
+        events = self._guest.qmp.events[self._heard:]
+        self._heard += len(events)
+        for event in events:
+            data = event.get("data", {})
+            dimm, info = data.get("device"), data.get("info", {})
+            if event["event"] == "DEVICE_DELETED" and dimm in self._dimms:
+                self._guest.qmp.command("object-del", id=f"{dimm}-mem")
+                self._dimms.remove(dimm)
+                self._asked.discard(dimm)
+                self.done["unplug"] += 1
+            elif (event["event"] == "ACPI_DEVICE_OST" and info["source"] in EJECT
+                  and info["status"]):
+                self._asked.discard(info.get("device"))  # refused
         return self._asked
 
     def _resize(self):
@@ -115,12 +118,11 @@ class Host:
         if not there:
             return False
         dimm = self._random.choice(there)
-        seen = len(self._guest.qmp.events)
         try:
             self._guest.qmp.command("device_del", id=dimm)
-        except QmpError:  # QEMU may keep that in mind for longer
+        except QmpError:
             return False
-        self._asked[dimm] = seen
+        self._asked.add(dimm)
         return False
 
     def _migrate(self):
@@ -165,6 +167,24 @@ def look(guest):
     return memory["MemTotal"] - blocks * BLOCK, memory["MemFree"] - blocks * BLOCK
 
 
+def state(guest):
+    """Of all that could hold memory back."""
+    return "\n".join((str(guest.qmp.command("query-balloon")),
+                      str(guest.qmp.command("query-memory-devices")),
+                      guest.read("/proc/meminfo"),
+                      guest.sh("grep -H . /sys/bus/virtio/devices/virtio*/balloon/* "
+                               f"{COUNTERS}* {FPR}* || true")))
+
+
+def settles(guest, condition, what):
+    """Within a minute, or it is told what the guest looked like."""
+    try:
+        guest.wait_for(condition, 60, what)
+    except WaitTimeout:
+        print(state(guest))
+        raise
+
+
 def flushes(guest):
     return guest.spawn(f"echo '60000 1' >{FPR}flush 2>/dev/null", 90).wait() == 0
 
@@ -195,18 +215,20 @@ def torture(guest, seconds, seed):
     patterns.kill(15)
     print(patterns.check(60 * guest.patience))
 
-    everything = guest.memory + host.plugged()  # as QEMU counts
-    guest.set_balloon(everything)
+    def is_empty():
+        everything = guest.memory + host.plugged()  # as QEMU counts
+        guest.set_balloon(everything)
+        return guest.balloon_actual() == everything
+
     guest.poll_stats(0)
-    guest.wait_for(lambda: guest.balloon_actual() == everything, 60, "the balloon is empty")
-    guest.wait_for(lambda: flushes(guest), 60, "a flush reports all there is")
+    settles(guest, is_empty, "the balloon is empty")
+    settles(guest, lambda: flushes(guest), "a flush reports all there is")
     assert guest.read_int(COUNTERS + "in_flight_bytes") == 0
     after, left = look(guest)
     assert abs(after - total) < MIB, "memory is missing from the total"
     # Shadow and page structs of what is plugged now; bad pages.
     if left <= free - 64 * MIB - DIMMS * 40 * MIB:
-        print(guest.read("/proc/meminfo"),
-              guest.sh("grep . /sys/bus/virtio/devices/virtio*/balloon/*"), sep="\n")
+        print(state(guest))
         pytest.fail(f"{(free - left) // MIB} MiB are missing")
     done = {name: int(done) for name, done in
             re.findall(r"^torture: (\S+) +(\d+) done", job.output, re.M)}
