@@ -1,5 +1,6 @@
 """Live migration: the guest's memory arrives, and free memory need not travel."""
 
+import re
 import signal
 
 import pytest
@@ -108,3 +109,34 @@ def test_hints_halve_a_migration(tmp_path):
     assert hinted <= plain / 2
     assert filed <= plain / 2
 
+
+
+def kernel_memory(guest):
+    """Bytes that are free in the zones the kernel allocates from, above their high watermarks."""
+    found = re.findall(r"^Node \d+, zone +(\w+)\n  pages free +(\d+)\n(?:.*\n)*? +high +(\d+)$",
+                       guest.read("/proc/zoneinfo"), re.M)
+    assert {"DMA32", "Movable"} <= {name for name, _, _ in found}
+    return 4096 * sum(int(free) - int(high) for name, free, high in found if name != "Movable")
+
+
+@pytest.mark.kernels("overlay")
+@pytest.mark.machine(balloon=HINTS, cmdline="movablecore=512M", **MACHINE)
+@pytest.mark.fresh
+def test_hints_leave_the_kernel_its_memory(guest):
+    """Hinted blocks do not move, so they come from the kernel's zones; what is free elsewhere
+    is no help to it."""
+    before = kernel_memory(guest)
+    guest.qmp.command("migrate-set-parameters", max_bandwidth=10 * MIB)
+    guest.qmp.command("migrate", uri="exec:cat >/dev/null")
+    seen = []
+
+    def settled():
+        seen.append(int(guest.sh(HINTED)))
+        return len(seen) > 5 and seen[-1] == seen[-5] > 100 * MIB
+
+    guest.wait_for(settled, 30, "all is hinted that may be")
+    left = kernel_memory(guest)
+    print(f"{before / MIB:.0f} MiB before, {seen[-1] / MIB:.0f} hinted, {left / MIB:.0f} left")
+    assert left >= 8 * MIB
+    guest.qmp.command("migrate_cancel")
+    guest.wait_for(lambda: guest.sh(HINTED).strip() == "0", 30, "hinted memory is back")

@@ -74,6 +74,9 @@
 #define VB_UNIT_ORDER	min_t(unsigned int, pageblock_order, get_order(SZ_2M))
 #define VB_UNIT_PAGES	BIT(VB_UNIT_ORDER)
 
+/* Where the balloon's pages come from. */
+#define VB_GFP		(IS_ENABLED(CONFIG_BALLOON_MIGRATION) ? GFP_HIGHUSER_MOVABLE : GFP_HIGHUSER)
+
 /* A block of hinting: the largest there is, but not 512 MiB as with 64 KiB pages. */
 #define VB_HINT_ORDER	min_t(unsigned int, MAX_PAGE_ORDER, get_order(SZ_4M))
 #define VB_HINT_PAGES	BIT(VB_HINT_ORDER)
@@ -537,7 +540,7 @@ unsigned long vb_swap_spare(void);
 unsigned long vb_available(struct virtio_balloon *vb);
 unsigned long vb_reserve(struct virtio_balloon *vb);
 unsigned long vb_ram(struct virtio_balloon *vb);
-long vb_free_above_high(void);
+long vb_free_above_high(gfp_t gfp);
 
 /* events.c */
 void vb_watch_start(struct vb_watch *watch);

@@ -160,7 +160,7 @@ static int hint_feed_one(struct vb_hints *hints)
 
 	if (hints->vq->num_free <= HINT_RING_RESERVE)
 		return -ENOSPC;
-	if (vb_free_above_high() < hint_keep_pages() + (long)VB_HINT_PAGES)
+	if (vb_free_above_high(HINT_GFP) < hint_keep_pages() + (long)VB_HINT_PAGES)
 		return -ENOMEM;
 
 	hint = kmalloc_obj(*hint, GFP_NOWAIT | __GFP_NOWARN);
@@ -322,7 +322,7 @@ static void vb_hints_work(struct work_struct *work)
 
 	pause = virtqueue_is_broken(hints->vq) ? 0 : hint_follow(vb, hints->received_id);
 
-	missing = hint_keep_pages() / 2 - vb_free_above_high();
+	missing = hint_keep_pages() / 2 - vb_free_above_high(HINT_GFP);
 	if (missing > 0)
 		vb_hints_release(vb, missing);
 	if (!pause && READ_ONCE(hints->nr_blocks))

@@ -161,7 +161,8 @@ static void reset_device(struct virtio_balloon *vb)
  *
  * In this order:
  *
- * 1. No new work, and what runs has ended.  No work waits for the host.
+ * 1. No new work, and what runs has ended.  No work waits for the host.  Hinted blocks
+ *    that it has returned are free at once.
  * 2. The host is told which pages will be used, unless it does not listen any more.
  *    None is used yet.
  * 3. Nobody starts a request or kicks a queue any more; a queue must not be kicked
@@ -181,6 +182,7 @@ void vb_take_down(struct virtio_balloon *vb)
 	u32 none = 0;
 
 	stop_work(vb);
+	vb_hints_release(vb, ULONG_MAX);
 	if (!vb->inflate.vq)
 		return;
 

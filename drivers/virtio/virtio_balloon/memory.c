@@ -60,7 +60,8 @@ unsigned long vb_node_spare(int nid)
 	spare = node_pages(pgdat, NR_INACTIVE_FILE) +
 		node_pages(pgdat, NR_ACTIVE_FILE) / 2 +
 		node_pages(pgdat, NR_SLAB_RECLAIMABLE_B) / 2;
-	for (zone = pgdat->node_zones; zone < pgdat->node_zones + MAX_NR_ZONES; zone++)
+	/* Pages that do not move cannot be taken from ZONE_MOVABLE. */
+	for (zone = pgdat->node_zones; zone <= pgdat->node_zones + gfp_zone(VB_GFP); zone++)
 		if (managed_zone(zone))
 			spare += zone_free(zone);
 	return spare;
@@ -179,11 +180,15 @@ unsigned long vb_available(struct virtio_balloon *vb)
 
 /**
  * vb_free_above_high() - free memory beyond what keeps reclaim asleep
+ * @gfp: the zones that an allocation with these flags may use count
+ *
+ * What ZONE_MOVABLE has is no help to the kernel: who takes pages that do not move must
+ * not count it.
  *
  * Context: Any.
  * Return: guest pages; negative if some zones lack more than others have.
  */
-long vb_free_above_high(void)
+long vb_free_above_high(gfp_t gfp)
 {
 	unsigned long keep;
 	struct zone *zone;
@@ -193,7 +198,7 @@ long vb_free_above_high(void)
 	for_each_node_state(nid, N_MEMORY) {
 		struct zone *zones = NODE_DATA(nid)->node_zones;
 
-		for (zone = zones; zone < zones + MAX_NR_ZONES; zone++) {
+		for (zone = zones; zone <= zones + gfp_zone(gfp); zone++) {
 			if (!managed_zone(zone))
 				continue;
 			keep = high_wmark_pages(zone) +

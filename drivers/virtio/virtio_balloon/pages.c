@@ -26,8 +26,7 @@
 #include "balloon.h"
 
 /* Reclaim may be tried once, and never hard. */
-#define TAKE_GFP	((IS_ENABLED(CONFIG_BALLOON_MIGRATION) ? GFP_HIGHUSER_MOVABLE : \
-			  GFP_HIGHUSER) | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
+#define TAKE_GFP	(VB_GFP | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
 /* Compaction that has failed defers itself for up to this many attempts. */
 #define UNIT_TRIES	64
@@ -88,7 +87,7 @@ static struct page *make_unit(struct virtio_balloon *vb, int nid)
 		return NULL;
 	}
 	mutex_lock(&vb->unit_lock);
-	tries = vb_free_above_high() >= UNIT_ROOM ? UNIT_TRIES : 1;
+	tries = vb_free_above_high(gfp) >= UNIT_ROOM ? UNIT_TRIES : 1;
 	for (i = 0; !page && i < tries && may_make_unit(vb); i++) {
 		if (is_power_of_2(i))
 			reset_isolation_suitable(NODE_DATA(nid));

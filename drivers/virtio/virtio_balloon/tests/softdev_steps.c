@@ -3,6 +3,7 @@
  * Steps that tests with the software device have in common.  test->priv is the
  * device.
  */
+#include <linux/initrd.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
 
@@ -168,6 +169,8 @@ void softdev_free_memory(struct list_head *blocks)
  */
 int softdev_suite_init(struct kunit_suite *suite)
 {
+	/* It takes its memory while suites run at boot. */
+	wait_for_initramfs();
 	softdev_fill_memory(&suite_blocks, SUITE_FREE);
 	return 0;
 }
