@@ -39,6 +39,8 @@
 #define NR_ERRORS	134
 /* Bad pages are lost until the next boot. */
 #define MAX_BAD_PAGES	64
+/* Linux does not put memory with bad pages online again, so that is done to few blocks. */
+#define MAX_BAD_BLOCKS	2
 /* Memory that does not go offline is left alone after so many seconds. */
 #define OFFLINE_SECONDS	5
 
@@ -54,6 +56,8 @@ struct progress {
 };
 
 static struct progress *self;
+/* What all of them see: numbers of memory blocks, plus 1. */
+static uint64_t *bad_blocks;
 static uint64_t random_state;
 static const char *actor_name;
 
@@ -415,9 +419,21 @@ static int may_go(const char *block)
 	return !!strstr(zones, "Movable");
 }
 
+static int has_bad_pages(const char *block)
+{
+	unsigned long number = strtoul(strrchr(block, '/') + strlen("/memory"), NULL, 10);
+	int i;
+
+	for (i = 0; i < MAX_BAD_BLOCKS; i++)
+		if (__atomic_load_n(&bad_blocks[i], __ATOMIC_SEQ_CST) == number + 1)
+			return 1;
+	return 0;
+}
+
 static void change_memory(void)
 {
-	const int *allowed = MAY_FAIL(EBUSY, EAGAIN, EINVAL, EINTR, ENOMEM, ENODEV, ENOENT);
+	/* A page may turn out to be bad while its block goes offline. */
+	const int *allowed = MAY_FAIL(EBUSY, EAGAIN, EINVAL, EINTR, ENOMEM, ENODEV, ENOENT, EHWPOISON);
 	const char *block;
 	char state[160];
 	glob_t found;
@@ -428,7 +444,7 @@ static void change_memory(void)
 	block = found.gl_pathv[random_below(found.gl_pathc)];
 	snprintf(state, sizeof(state), "%s/state", block);
 	/* Others have to be refused, which needs no more than a try now and then. */
-	worth_it = may_go(block) || !random_below(8);
+	worth_it = (may_go(block) || !random_below(8)) && !has_bad_pages(block);
 	globfree(&found);
 	if (!worth_it) {
 		sleep_ms(20);
@@ -495,6 +511,33 @@ static uint64_t address_of(const void *at)
 	return (entry & ((1ULL << 55) - 1)) * PAGE;
 }
 
+static int may_spoil(uint64_t address)
+{
+	char text[32] = "";
+	uint64_t size, block;
+	int fd, i;
+
+	if (!address)
+		return 0;
+	fd = open("/sys/devices/system/memory/block_size_bytes", O_RDONLY);
+	if (fd < 0)
+		return 1;	/* no memory goes offline */
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	size = strtoull(text, NULL, 16);
+	if (!size)
+		return 0;
+	block = address / size + 1;
+	for (i = 0; i < MAX_BAD_BLOCKS && bad_blocks[i]; i++)
+		if (bad_blocks[i] == block)
+			return 1;
+	if (i == MAX_BAD_BLOCKS)
+		return 0;
+	__atomic_store_n(&bad_blocks[i], block, __ATOMIC_SEQ_CST);
+	return 1;
+}
+
 /* A page turns out to be bad: in use, or free again and perhaps with the host. */
 static void spoil_pages(void)
 {
@@ -516,12 +559,12 @@ static void spoil_pages(void)
 		sleep_ms(random_below(200));
 	}
 	snprintf(text, sizeof(text), "%#llx", (unsigned long long)address);
-	if (address)
+	if (may_spoil(address))
 		attempt("/sys/devices/system/memory/soft_offline_page", text,
 			MAY_FAIL(EBUSY, EIO, EINVAL, ENXIO, EAGAIN, ENOMEM, EOPNOTSUPP));
 	if (page)
 		munmap(page, PAGE);
-	sleep_ms(500 + random_below(2000));
+	sleep_ms(100 + random_below(1000));
 }
 
 /* Others */
@@ -855,7 +898,9 @@ int main(int argc, char **argv)
 
 	progress = mmap(NULL, NR_ACTORS * sizeof(*progress), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (progress == MAP_FAILED) {
+	bad_blocks = mmap(NULL, MAX_BAD_BLOCKS * sizeof(*bad_blocks), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (progress == MAP_FAILED || bad_blocks == MAP_FAILED) {
 		perror("torture: mmap");
 		return 1;
 	}
