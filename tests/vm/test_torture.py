@@ -152,6 +152,8 @@ class Host:
 
 def let_rest(guest, job, name):
     """Has this one and no other rest, and waits until it does."""
+    said = f"at rest: {name}\n"
+    before = job.output.count(said) if job else 0
     # Page faults for huge pages have memory compacted, too.
     compacts = name != "compact"
     guest.sh(f"echo {'madvise' if compacts else 'never'} >{THP}defrag; "
@@ -159,8 +161,6 @@ def let_rest(guest, job, name):
              f"echo {20 if compacts else 0} >/proc/sys/vm/compaction_proactiveness; "
              f"echo {name} >{REST}.new; mv {REST}.new {REST}")
     if job:
-        said = f"at rest: {name}\n"
-        before = job.output.count(said)
         try:
             guest.wait_for(lambda: job.output.count(said) > before or not job.running, 60, said)
         except WaitTimeout:
