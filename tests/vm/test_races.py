@@ -65,6 +65,8 @@ def test_no_data_race():
     guest.patience = 3  # it looks at each access
     with guest:
         guest.sh("mount -t debugfs debug /sys/kernel/debug || true")
+        guest.write("/sys/module/kcsan/parameters/skip_watch", 300)  # looks more often
+        guest.write("/sys/kernel/debug/kcsan", "on")
         pieces_come_back(guest, seconds=120)
         patterns = guest.spawn("exec patterns --mib 300 --seconds 0 --jobs 3 --quiet-ms 50")
         trouble = guest.spawn(TROUBLE)
@@ -78,7 +80,7 @@ def test_no_data_race():
         print(patterns.check(120))
         guest.write(f"{FPR}pause", 0)
         found = list(races(guest.console()))
-        print(len(found), "races in all")
+        print(len(found), "races in all", guest.read("/sys/kernel/debug/kcsan"))
         mine = [report for functions, report in found
                 if {function.partition(".")[0] for function in functions} & ours]
         assert not mine, f"{len(mine)} races, the first:\n{mine[0]}"
