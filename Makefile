@@ -33,6 +33,7 @@ help:
 	@echo 'make test-full       the same, and the whole matrix of machines; its summary at the end (root)'
 	@echo 'make soak HOURS=8    what lives stays as it is, again and again for so long (root)'
 	@echo 'make test-series     only that short set (root)'
+	@echo 'make coverage        which lines of ours no test runs (root)'
 	@echo 'make check           style and static checks'
 	@echo 'make check-long      compile what is ours in many configurations (KERNEL=7.3, too)'
 	@echo 'make bench           upstream, upstream 7.3 at its best, this project (root)'
@@ -84,6 +85,11 @@ test-series:
 	@$(SETUP) build run test
 	@tests/run $(patsubst patches/%,--kernel overlay-%,$(filter-out patches/6.12,$(wildcard patches/*))) \
 		tests/vm -m series
+
+.PHONY: coverage
+coverage:
+	@$(SETUP) build run test
+	@tests/coverage
 
 .PHONY: check
 check:

@@ -26,6 +26,7 @@ RUN_BY = {
     "make test": ".ci/run",
     "make compare": "tests/vm/test_run.py",
     "make soak": "tests/soak",
+    "make coverage": "tests/coverage",
     "make check": "tests/check",
     "make check-long": "tests/check-long",
     "make patch": "tests/tree/test_patch.py::test_patch_p1",
