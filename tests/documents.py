@@ -41,6 +41,7 @@ RUN_BY = {
     "autoballoonctl status": "tests/daemon/test_package.py::test_life_of_the_package",
     "tests/pure/pure.py": "tests/tree/test_documents.py::test_the_quick_test_is_quick",
     "tests/run": "tests/run",
+    "tests/coverage": "tests/coverage",
 }
 # What else stands in blocks there: what a program prints, options, a picture.
 NO_COMMAND = re.compile(r"[-<>|+ \d.]|[A-Z]|half |in |still |guest|page allocator|a program|"

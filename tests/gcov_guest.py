@@ -65,4 +65,3 @@ def stop(guest):
 
 paths.kernel_image = counting_image
 Guest.stop = stop
-Guest.__exit__ = lambda guest, *_: guest.stop()

@@ -158,6 +158,8 @@ void fpr_worker_start(void)
 	spin_lock_irqsave(&due_lock, flags);
 	not_before = get_jiffies_64();
 	spin_unlock_irqrestore(&due_lock, flags);
+	/* What another device has refused says nothing about this one. */
+	backoff = 0;
 	schedule_pass(fpr_base_delay());
 }
 

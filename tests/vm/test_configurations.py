@@ -16,6 +16,7 @@ from guest import MIB, Guest
 from test_balloon import resize
 from test_evacuate import EVACUATE, pieces_come_back
 from test_flush import DELAY, flush_returns_all
+from test_migration import kernel_memory
 from test_reporting import UNIT, assert_sound, comes_back
 
 # Whether there is evacuation, and how many CPUs.
@@ -55,3 +56,24 @@ def test_configuration(name):
         if evacuates:
             pieces_come_back(guest, seconds=60)
         assert not guest.bad_dmesg()
+
+
+@pytest.mark.long
+def test_a_balloon_that_does_not_move_leaves_the_kernel_its_memory():
+    """Its pages come from the kernel's zones, and what ZONE_MOVABLE has is no help to those."""
+    name = "no-migration"
+    subprocess.run([os.path.join(paths.TOOLS, "build-kernel"), name], check=True)
+    with Guest(os.path.join(paths.kernel_dir(name), "bzImage"), name=f"test-{name}", memory=1024,
+               cmdline="movablecore=512M") as guest:
+        guest.set_balloon(64 * MIB)
+        sizes = []
+
+        def has_all_it_can():
+            sizes.append(guest.balloon_actual())
+            return len(sizes) > 20 and sizes[-1] == sizes[-20] < 900 * MIB
+
+        guest.wait_for(has_all_it_can, 30, "the balloon grows no more")
+        left = kernel_memory(guest)
+        print(f"balloon {sizes[-1] / MIB:.0f} MiB, {left / MIB:.0f} MiB left above high")
+        assert left >= 8 * MIB
+        assert not guest.bad_dmesg(allowed=["Out of puff"])

@@ -110,7 +110,6 @@ def test_hints_halve_a_migration(tmp_path):
     assert filed <= plain / 2
 
 
-
 def kernel_memory(guest):
     """Bytes that are free in the zones the kernel allocates from, above their high watermarks."""
     found = re.findall(r"^Node \d+, zone +(\w+)\n  pages free +(\d+)\n(?:.*\n)*? +high +(\d+)$",

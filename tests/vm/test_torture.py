@@ -16,6 +16,7 @@ Linux 6.12 itself does not stand three things:
 docs/threats.md has what is known of them.
 """
 
+import math
 import os
 import random
 import re
@@ -208,7 +209,7 @@ def torture(guest, seconds, seed, offline="root"):
              "for file in /sys/kernel/debug/sched/fair_server/*/runtime; do echo 0 >$file; done")
     guest.sh("torture --restore")
     total, free = look(guest)
-    rounds = ROUNDS * max(1, seconds // (ROUND * len(ROUNDS)))
+    rounds = ROUNDS * math.ceil(seconds / (ROUND * len(ROUNDS)))
     let_rest(guest, None, rounds[0])
     patterns = guest.spawn("exec patterns --mib 100 --seconds 0 --jobs 2 --quiet-ms 200")
     job = guest.spawn(f"exec torture --seconds 0 --seed {seed} --rest {REST} "
@@ -264,7 +265,7 @@ def test_torture_for_a_moment(guest):
 @pytest.mark.long
 @pytest.mark.parametrize("offline", OFFLINE)
 def test_torture_for_minutes(guest, hold, offline):
-    seed = int(os.environ.get("TORTURE_SEED") or random.randrange(1 << 32))
+    seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
     print(f"seed {seed}")
     done = torture(guest, 600, seed, offline)
     assert {name for name, times in done.items() if not times} == {

@@ -43,6 +43,7 @@ static struct {
 	unsigned long nr_bad;		/* elements that should not be */
 	unsigned long max_elem_pages;
 	unsigned long max_pages;
+	unsigned long first_pages;	/* of the first request since this was 0 */
 	unsigned long nr_pages;
 	u64 ns_per_mib;			/* what it claims to take */
 	unsigned long nr_slow;		/* requests that took it too long */
@@ -75,6 +76,8 @@ static int fake_report(struct page_reporting_dev_info *prdev,
 		total += nr;
 	}
 	fake.max_pages = max(fake.max_pages, total);
+	if (!fake.first_pages)
+		fake.first_pages = total;
 	fake.nr_pages += total;
 	prdev->host_ns = fake.ns_per_mib * (total >> (20 - PAGE_SHIFT));
 	if (prdev->host_ns > REQUEST_AIM_NS)
@@ -299,8 +302,11 @@ static void pass_begins_small(struct kunit *test)
 	KUNIT_ASSERT_GT(test, fake.max_pages, (unsigned long)REQUEST_FIRST);
 
 	fake.ns_per_mib = 100 * NSEC_PER_USEC;
+	fake.first_pages = 0;
 	KUNIT_EXPECT_EQ(test, fpr_flush(20000, FPR_FLUSH_RESYNC), 0);
 	KUNIT_EXPECT_EQ(test, fake.nr_slow, 0UL);
+	KUNIT_EXPECT_GT(test, fake.first_pages, 0UL);
+	KUNIT_EXPECT_LE(test, fake.first_pages, (unsigned long)REQUEST_FIRST);
 }
 
 static void only_whole_granules(struct kunit *test)
@@ -528,6 +534,33 @@ static void refused_stays_dirty(struct kunit *test)
 	memset(watched.reports, 0, sizeof(watched.reports));
 	settle();
 	KUNIT_EXPECT_EQ(test, least(0, BLOCK_PAGES), 1U);
+}
+
+/* What one device has refused says nothing about the next. */
+static void next_device_is_tried_soon(struct kunit *test)
+{
+	unsigned long errors, end;
+	int i;
+
+	settle();
+	fake.err = -EIO;
+	mutex_lock(&fpr_pass_lock);
+	fpr_map_forget();
+	mutex_unlock(&fpr_pass_lock);
+	for (i = 0; i < 6; i++)
+		settle();
+	page_reporting_unregister(&fake_dev);
+
+	errors = fpr_stat(FPR_STAT_ERRORS);
+	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake_dev), 0);
+	for (end = jiffies + WAIT; fpr_stat(FPR_STAT_ERRORS) == errors && time_before(jiffies, end);)
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_GT(test, fpr_stat(FPR_STAT_ERRORS), errors);
+	fake.err = 0;
+	fake.nr_pages = 0;
+	for (end = jiffies + 10 * HZ; !fake.nr_pages && time_before(jiffies, end);)
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_GT(test, fake.nr_pages, 0UL);
 }
 
 static void forget_makes_dirty(struct kunit *test)
@@ -780,6 +813,7 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(isolated_is_left_alone),
 	KUNIT_CASE(isolated_in_flight_comes_back),
 	KUNIT_CASE(refused_stays_dirty),
+	KUNIT_CASE(next_device_is_tried_soon),
 	KUNIT_CASE(forget_makes_dirty),
 	KUNIT_CASE(every_order_works),
 	KUNIT_CASE(new_order_reports_all_again),

@@ -803,6 +803,43 @@ static void hints_on_the_ring_are_kept(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_hints_settled(dev)));
 }
 
+/* The end, in a task of its own. */
+struct end {
+	struct softdev *dev;
+	struct completion done;
+};
+
+static int end_thread(void *data)
+{
+	struct end *end = data;
+
+	softdev_unplug(end->dev);
+	complete(&end->done);
+	return 0;
+}
+
+/* The balloon has to wait for the host, and they have not. */
+static void hints_are_released_before_the_balloon(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_HINTS);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	struct end end = { .dev = dev };
+
+	softdev_resize(dev, SOFTDEV_SOME);
+	softdev_command(dev, 7);
+	KUNIT_ASSERT_TRUE(test, softdev_wait(dev->nr_ids == 2));
+	KUNIT_ASSERT_TRUE(test, softdev_wait(list_empty(&vb->hints.on_ring)));
+	KUNIT_ASSERT_GT(test, READ_ONCE(vb->hints.nr_blocks), 0UL);
+
+	softdev_hold(dev, SOFTDEV_DEFLATE, true);
+	init_completion(&end.done);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(end_thread, &end, "softdev-end")));
+	KUNIT_EXPECT_TRUE(test, softdev_wait(softdev_held(dev, SOFTDEV_DEFLATE)));
+	KUNIT_EXPECT_EQ(test, READ_ONCE(vb->hints.nr_blocks), 0UL);
+	softdev_release(dev, SOFTDEV_DEFLATE);
+	wait_for_completion(&end.done);
+}
+
 /* Nobody asks for them; there is just little left. */
 static void hints_are_released_under_pressure(struct kunit *test)
 {
@@ -1137,6 +1174,7 @@ static struct kunit_case device_cases[] = {
 	KUNIT_CASE(hints_are_not_movable),
 #endif
 	KUNIT_CASE(hints_are_released_in_need),
+	KUNIT_CASE(hints_are_released_before_the_balloon),
 	KUNIT_CASE(hints_are_released_under_pressure),
 	KUNIT_CASE(hints_on_the_ring_are_kept),
 	KUNIT_CASE(hinted_memory_is_like_any_other),
