@@ -11,9 +11,11 @@ import re
 import subprocess
 
 import paths
-from checking import KERNEL_DIRS, OVERLAY, SOURCE, TOP, files
+from checking import KERNEL_DIRS, TOP, files
 
-UPSTREAM = os.path.join(SOURCE, "upstream")
+# Pages speak of this series where they name no other, whichever is tested.
+SOURCE = os.path.join(paths.BUILD, "src", paths.DEFAULT_SERIES)
+OVERLAY, UPSTREAM = (os.path.join(SOURCE, name) for name in ("overlay", "upstream"))
 KERNEL_PAGES = "Documentation/"
 # Files of a newer kernel than the one that is looked at.
 NEWER = {"mm/balloon.c"}

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import checking
 import documents
 import layers
 import paths
@@ -12,6 +13,9 @@ import paths
 
 @pytest.fixture(scope="module")
 def pages():
+    if not os.path.isdir(documents.OVERLAY):
+        subprocess.run([checking.BUILD_KERNEL, "--source-only", f"overlay-{paths.DEFAULT_SERIES}"],
+                       check=True)
     found = documents.all_pages()
     assert len(found) > 15
     return found
