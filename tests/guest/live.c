@@ -676,6 +676,8 @@ int main(int argc, char **argv)
 	for (;;) {
 		pid_t pid = wait(&status);
 
+		if (pid > 0 && WIFSIGNALED(status))
+			printf("live: a process was killed: %s\n", strsignal(WTERMSIG(status)));
 		if (pid > 0)
 			failed |= status != 0;
 		else if (errno != EINTR)
