@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 import paths
 
 
@@ -22,6 +24,7 @@ def test_under_sanitizers():
     assert re.search(r"\d+ passed", make("asan"))
 
 
+@pytest.mark.long
 def test_builds_with_another_c_library():
     """Alpine's is musl, which has no argp: a static program, which does all that ours does."""
     place = os.path.join(paths.BUILD, "page-reporting-musl")  # where others may run it, too

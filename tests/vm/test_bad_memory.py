@@ -75,6 +75,7 @@ def test_reported(guest, hold, setting):
     assert has(POISONED, flags(guest, pfn)[0])
 
 
+@pytest.mark.long
 @pytest.mark.kernels("debug")
 def test_reported_and_good_again(guest, hold, setting):
     pfn = reported(guest, hold, setting)

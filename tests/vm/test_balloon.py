@@ -112,7 +112,7 @@ def test_an_impossible_target(guest, hold, allow_dmesg):
 
 
 @pytest.mark.stock
-@KERNELS
+@pytest.mark.kernels("overlay", "debug", "upstream", long=["debug"])
 def test_statistics(guest, hold):
     guest.quiet()  # what is being reported is not free for a moment
     guest.poll_stats(1)
@@ -196,6 +196,7 @@ def test_poisoned_pages_are_not_discarded(guest, hold):
     hold(100).free()
 
 
+@pytest.mark.long
 @pytest.mark.kernels("debug")
 @pytest.mark.machine(memory=512, max_memory=None, cmdline="page_poison=1",
                      balloon="free-page-reporting=on,page-poison=off")

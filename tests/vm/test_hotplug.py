@@ -52,7 +52,7 @@ def test_plug_use_report_unplug(guest, hold):
     guest.sh("true")
 
 
-@KERNELS
+@pytest.mark.kernels("debug", "overlay", "upstream", long=["overlay"])
 @HOTPLUG
 def test_offline_and_online_under_load(guest, setting):
     """Isolation and reporting want the same blocks; both must get on."""

@@ -45,7 +45,7 @@ def test_live_data_at_order_0_without_delay(guest, setting):
 
 
 @pytest.mark.series
-@KERNELS
+@pytest.mark.kernels("overlay", "debug", "upstream", long=["debug"])
 def test_live_data_at_the_default_order(guest, setting):
     if guest.kernel != "upstream":
         setting(DELAY, 0)

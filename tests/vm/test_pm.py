@@ -10,7 +10,7 @@ import paths
 from guest import MIB
 from test_reporting import comes_back
 
-KERNELS = pytest.mark.kernels("overlay", "debug", "upstream")
+KERNELS = pytest.mark.kernels("overlay", "debug", "upstream", long=["debug"])
 POWER = "/sys/power"
 
 
@@ -73,6 +73,7 @@ def test_suspend_to_ram(guest, hold):
     sleep_and_wake(guest, hold, f"echo deep >{POWER}/mem_sleep; echo mem >{POWER}/state", wake)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", ["devices"])
 def test_hibernation_without_an_image(guest, hold, level):
     sleep_and_wake(guest, hold, f"""
@@ -115,7 +116,8 @@ def hibernate(guest, hold, mode):
 @pytest.mark.fresh
 @pytest.mark.machine(**SWAP_MACHINE)
 # Linux 6.1 cannot test the resume from a disk that it swaps to: it is in use.
-@pytest.mark.parametrize("mode", ["reboot"] if paths.SERIES == "6.1" else ["test_resume", "reboot"])
+@pytest.mark.parametrize("mode", ["reboot", *([] if paths.SERIES == "6.1" else
+                                              [pytest.param("test_resume", marks=pytest.mark.long)])])
 def test_hibernation(swap, guest, hold, mode):
     hibernate(guest, hold, mode)
 

@@ -78,7 +78,7 @@ def test_shared_memory_comes_back(guest, hold):
 
 
 @pytest.mark.fresh  # a balloon's discards are single pages
-@pytest.mark.kernels("overlay", "debug", "upstream")
+@pytest.mark.kernels("overlay", "debug", "upstream", long=["debug"])
 def test_every_discard_is_sound(guest, hold):
     guest.quiet()
     start = time.time()
@@ -206,7 +206,8 @@ def test_a_burst_is_back_in_3_seconds_and_150_discards(guest, hold):
 @pytest.mark.kernels("overlay")
 @pytest.mark.fresh
 @pytest.mark.machine(memory=2048)
-@pytest.mark.parametrize("mib, seconds", [(1200, 3), (350, 8)])
+@pytest.mark.parametrize("mib, seconds", [
+    (1200, 3), pytest.param(350, 8, marks=pytest.mark.long)])
 def test_a_burst_does_not_hold_up_the_next_one(guest, hold, setting, mib, seconds):
     """What it leaves on lists of CPUs is fetched, at once if it is large, though they were
     just drained.  Newer kernels than 6.1 let the lists decay, whose frees make passes as well.

@@ -239,6 +239,7 @@ def test_not_offered(tool):
     assert "BAD   not-negotiated:" in tool("doctor").out
 
 
+@pytest.mark.long
 @pytest.mark.kernels("debug")  # which can poison; and a machine that test_balloon.py has, too
 @pytest.mark.machine(cmdline="page_poison=1")
 def test_page_poison(tool):
