@@ -553,7 +553,8 @@ static void next_device_is_tried_soon(struct kunit *test)
 
 	errors = fpr_stat(FPR_STAT_ERRORS);
 	KUNIT_ASSERT_EQ(test, page_reporting_register(&fake_dev), 0);
-	for (end = jiffies + WAIT; fpr_stat(FPR_STAT_ERRORS) == errors && time_before(jiffies, end);)
+	end = jiffies + WAIT;
+	while (fpr_stat(FPR_STAT_ERRORS) == errors && time_before(jiffies, end))
 		schedule_timeout_uninterruptible(1);
 	KUNIT_EXPECT_GT(test, fpr_stat(FPR_STAT_ERRORS), errors);
 	fake.err = 0;

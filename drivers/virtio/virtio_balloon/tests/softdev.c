@@ -91,10 +91,15 @@ static void use_buffer(struct softdev *dev, struct softdev_buffer *buf, u16 id)
  * @dev: the device
  * @buf: the buffer, held back; gone afterwards
  *
+ * Nothing is answered on a queue that is spoilt.  The answer could take the place of what
+ * spoils it, and then it would be there twice.
+ *
  * Context: The caller holds dev->lock.
  */
 void softdev_answer_buffer(struct softdev *dev, struct softdev_buffer *buf)
 {
+	if (dev->queues[buf->kind].spoilt)
+		return;
 	if (buf->kind == SOFTDEV_REPORTING)
 		softdev_report_answer(dev, buf);
 	else
@@ -202,6 +207,7 @@ static void device_quiesce(struct softdev *dev)
 			kfree(buf);
 		}
 		queue->nr_held = 0;
+		queue->spoilt = false;
 	}
 	dev->kicked = 0;
 	irq_work_sync(&dev->irq);

@@ -96,6 +96,7 @@ struct softdev_buffer {
  * @vq: the driver's side, NULL if there is none
  * @vringh: the device's side
  * @hold: do not answer; buffers stay on @buffers until softdev_answer()
+ * @spoilt: what the driver finds next is no answer, until it resets the device
  * @buffers: what is not answered, oldest first
  * @nr_held: length of @buffers
  * @nr_taken: buffers the device has seen since softdev_plug()
@@ -104,6 +105,7 @@ struct softdev_queue {
 	struct virtqueue *vq;
 	struct vringh vringh;
 	bool hold;
+	bool spoilt;
 	struct list_head buffers;
 	unsigned int nr_held;
 	unsigned long nr_taken;

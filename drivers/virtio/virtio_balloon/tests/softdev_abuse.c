@@ -83,11 +83,13 @@ void softdev_use_any(struct softdev *dev, enum softdev_kind kind, u16 id)
 	mutex_lock(&dev->lock);
 	if (queue_in_use(dev, kind)) {
 		buf = held_buffer(dev, kind, id);
-		if (buf)
+		if (buf) {
 			softdev_answer_buffer(dev, buf);
-		else
+		} else {
 			vringh_complete_kern(&dev->queues[kind].vringh,
 					     never_a_head(dev, kind, id), dev->used_len);
+			dev->queues[kind].spoilt = true;
+		}
 		softdev_interrupt(dev, kind);
 	}
 	mutex_unlock(&dev->lock);
@@ -120,6 +122,8 @@ void softdev_jump(struct softdev *dev, enum softdev_kind kind, u16 by)
 	smp_wmb();	/* The index tells the driver to look. */
 	idx = virtio16_to_cpu(&dev->vdev, vring->used->idx);
 	WRITE_ONCE(vring->used->idx, cpu_to_virtio16(&dev->vdev, idx + by));
+	if (by)
+		dev->queues[kind].spoilt = true;
 	softdev_interrupt(dev, kind);
 unlock:
 	mutex_unlock(&dev->lock);
