@@ -116,10 +116,10 @@ def test_plugged_memory(faults, allow_dmesg):
                               f"[ $(cat {part}/state) = online ]", f"echo offline >{part}/state")
     print(f"{tried} allocations, {failed} writes failed")
     assert tried > 5
-    log = guest.console(mark)
-    assert log.count("Call Trace:") == len(VMALLOC.findall(log))
     guest.write(f"{part}/state", "online_movable")
     guest.write("/proc/sys/vm/page_reporting_flush", 60000, 90)
+    log = guest.console(mark)
+    assert log.count("Call Trace:") == len(VMALLOC.findall(log))
 
 
 @pytest.mark.parametrize("words", ["20000", "20000 1", "20000 3"])
