@@ -20,6 +20,7 @@ def test_made_up_trees_and_static_checks():
     assert re.search(r"\d+ passed", make("check"))
 
 
+@pytest.mark.long
 def test_under_sanitizers():
     assert re.search(r"\d+ passed", make("asan"))
 

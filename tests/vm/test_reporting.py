@@ -186,7 +186,7 @@ def test_reporting_survives_a_pause(guest, hold):
 
 
 @pytest.mark.alone
-@pytest.mark.better
+@pytest.mark.better(long=True)
 @pytest.mark.machine(memory=2048)
 def test_a_burst_is_back_in_3_seconds_and_150_discards(guest, hold):
     guest.quiet()
