@@ -528,6 +528,7 @@ void softdev_answer_wrongly(struct softdev *dev, enum softdev_kind kind, u16 id)
 	mutex_lock(&dev->lock);
 	if (queue->vq) {
 		vringh_complete_kern(&queue->vringh, id, 0);
+		queue->spoilt = true;
 		softdev_interrupt(dev, kind);
 	}
 	mutex_unlock(&dev->lock);
