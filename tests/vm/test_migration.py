@@ -111,7 +111,10 @@ def test_hints_halve_a_migration(tmp_path):
 
 
 def kernel_memory(guest):
-    """Bytes that are free in the zones the kernel allocates from, above their high watermarks."""
+    """Bytes that are free where the kernel allocates first, above the high watermarks.
+
+    Without ZONE_DMA, whose entry begins with the figures of its node.
+    """
     found = re.findall(r"^Node \d+, zone +(\w+)\n  pages free +(\d+)\n(?:.*\n)*? +high +(\d+)$",
                        guest.read("/proc/zoneinfo"), re.M)
     assert {"DMA32", "Movable"} <= {name for name, _, _ in found}
@@ -136,6 +139,8 @@ def test_hints_leave_the_kernel_its_memory(guest):
     guest.wait_for(settled, 30, "all is hinted that may be")
     left = kernel_memory(guest)
     print(f"{before / MIB:.0f} MiB before, {seen[-1] / MIB:.0f} hinted, {left / MIB:.0f} left")
-    assert left >= 8 * MIB
+    # A 64th is kept, 10 MiB of these 15 in ZONE_DMA, and the guest uses some of it meanwhile.
+    # Were memory elsewhere counted, less than the watermark would be left.
+    assert left >= 4 * MIB
     guest.qmp.command("migrate_cancel")
     guest.wait_for(lambda: guest.sh(HINTED).strip() == "0", 30, "hinted memory is back")
