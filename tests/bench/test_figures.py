@@ -137,6 +137,8 @@ def test_series_beside_each_other():
     assert set(measures) == {f"overlay {series}" for series in paths.series_served()}
     assert all(len(runs) == 2 for runs in measures.values())
     assert [result.apart for result in results[:2]] == [1.3, 1]
+    rows = json.loads(report.as_json({}, results, measures))["rows"]
+    assert rows[0]["others"]["overlay 7.3"]["median"] == 1.3 and rows[0]["met"] is None
     text = report.text_series({}, results, 1.15)
     assert re.search(r"sample\.s .* 1\.3 APART", text) and re.search(r"sample\.n .* 1$", text, re.M)
 

@@ -167,15 +167,15 @@ class Result:
 
     @property
     def met(self):
-        """Whether the target is met; None without a target or figures."""
-        if self.problem or not self.row.target:
+        """Whether the target is met; None without a target or a figure to hold against it."""
+        if self.problem or not self.row.target or not self.overlay:
             return None
         return bool(self.row.target.met(self))
 
     @property
     def met_at_best(self):
         """The same of the target against upstream at its best."""
-        if self.row.at_best is None or self.problem or not self.tuned:
+        if self.row.at_best is None or self.problem or not self.tuned or not self.overlay:
             return None
         return self.overlay.median <= self.row.at_best * self.tuned.median
 
