@@ -78,11 +78,11 @@ def test_kexec(kexec):
 def test_dump(kexec):
     """The capture kernel leaves the balloon alone, and its dump backs no free memory."""
     # The capture kernel reads page by page, which takes minutes for a larger guest.
-    guest = kexec("crash", memory=768, cmdline="crashkernel=192M")
+    guest = kexec("crash", memory=768, cmdline="crashkernel=256M")
     freed_and_reported(guest, 250)
     resize(guest, 768 - 150)
     guest.sh("reexec --on-crash /tmp/kernel /tmp/initramfs "
-             "\"$(cat /proc/cmdline | sed s/crashkernel=192M//) nr_cpus=1 reset_devices\"")
+             "\"$(cat /proc/cmdline | sed s/crashkernel=256M//) nr_cpus=1 reset_devices\"")
     guest.settle()
     before = guest.charge()
     boots = guest.channel.boots
@@ -90,7 +90,7 @@ def test_dump(kexec):
     guest.wait_restart(boots)
     assert "no balloon in a crash capture kernel" in guest.console()
     size = int(guest.sh("dd if=/proc/vmcore bs=1M 2>/dev/null | wc -c", timeout=500))
-    assert size > (768 - 192 - 50) * MIB
+    assert size > (768 - 256 - 50) * MIB
     # The capture kernel itself needs memory.
     print(f"charge {before // MIB} -> {guest.charge() // MIB} MiB, dump {size // MIB} MiB")
     assert guest.charge() < before + 150 * MIB

@@ -1,8 +1,8 @@
 """Builds the guest's root: an initramfs of busybox, stress-ng, our programs and /init.
 
-build/guest/initramfs.cpio.gz serves every kernel for x86-64, those of other machines
+build/guest/initramfs.cpio serves every kernel for x86-64, those of other machines
 have one of theirs, without stress-ng.  A kernel that has modules gets a copy of it
-with its modules appended: the kernel unpacks one gzip'd archive after the other.
+with its modules appended: the kernel unpacks one archive after the other.
 """
 
 import glob
@@ -15,7 +15,7 @@ import inputs
 import paths
 from inputs import RootError, libraries
 
-MAX_BYTES = 25 << 20
+MAX_BYTES = 64 << 20
 CFLAGS = ["-O2", "-Wall", "-Wextra", "-static", "-s"]
 FETCH_PROGRAM = os.path.join(paths.TOOLS, "fetch-program")
 HOST = arch.ARCHS[arch.HOST]
@@ -27,7 +27,7 @@ def _of(machine, name):
 
 
 def _initramfs(machine):
-    return os.path.join(paths.GUEST, _of(machine, "initramfs") + ".cpio.gz")
+    return os.path.join(paths.GUEST, _of(machine, "initramfs") + ".cpio")
 
 
 def _programs():
@@ -127,7 +127,7 @@ def for_kernel(image, machine=HOST):
         return common
     folder, variant = os.path.split(os.path.dirname(image))
     target = os.path.join(paths.GUEST,
-                          f"initramfs-{os.path.basename(folder)}-{variant}.cpio.gz")
+                          f"initramfs-{os.path.basename(folder)}-{variant}.cpio")
     stamp = inputs.fingerprint([common] + files)
     if not inputs.up_to_date(target, stamp):
         archive = cpio.Archive()
