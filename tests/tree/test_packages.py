@@ -31,6 +31,7 @@ def configured(*lines, tmp_path):
     return done.stderr
 
 
+@pytest.mark.long
 def test_the_guest_kernel_has_what_is_asked_for(tmp_path):
     """And what cannot be had is named: what there is not, and what something else brings back."""
     folder = os.path.join(paths.BUILD, "src", "6.12", "overlay", "obj-package")

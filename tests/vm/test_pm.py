@@ -122,6 +122,7 @@ def test_hibernation(swap, guest, hold, mode):
     hibernate(guest, hold, mode)
 
 
+@pytest.mark.long
 @pytest.mark.fresh
 @pytest.mark.machine(**SWAP_MACHINE)
 def test_hibernation_of_an_idle_guest(swap, guest, hold):

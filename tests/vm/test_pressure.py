@@ -106,7 +106,7 @@ def test_none_means_that_the_job_fails(guest, allow_dmesg):
 def test_a_busy_guest_that_is_shrunk_grows_back(guest):
     """As it needs, with nothing killed: the scene of the automatic ballooning design."""
     load = guest.spawn("exec stress-ng --quiet --oomable --vm 2 --vm-bytes 320M --vm-keep "
-                       "--fork 1 --mmap 1 --mmap-bytes 64M --timeout 40", 200)
+                       "--fork 1 --mmap 1 --mmap-bytes 64M --timeout 20", 200)
     guest.wait_for(lambda: guest.meminfo()["AnonPages"] > 200 * MIB, 60, "the load is there")
     killed = guest.vmstat()["oom_kill"]
     guest.set_balloon(200 * MIB)

@@ -260,7 +260,8 @@ def units_of(guest, discards):
                               (guest.physical(discard) + discard.length) // UNIT)}
 
 
-@pytest.mark.better(long=True)
+@pytest.mark.long
+@pytest.mark.better
 def test_no_unit_twice_without_an_allocation(guest):
     """A unit the host has is not reported again unless a page of it was taken between.
 

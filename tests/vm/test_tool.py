@@ -261,6 +261,7 @@ def test_doctor_is_content(tool):
     assert "ok    the host answers" in told.out
 
 
+@pytest.mark.long
 @pytest.mark.fresh
 def test_doctor_tells_of_a_longer_delay(guest, tool, hold):
     """A job that comes and goes and needs most of the memory: it waits, and one is told why."""
