@@ -93,9 +93,19 @@ def free_at_once(guest, mib, meanwhile=lambda: None):
     return Freed(told, at, use - processes_use(guest), high, job.output)
 
 
-def ram_address(guest):
-    """Where QEMU maps the guest's first byte."""
-    return int(re.search(r"is (0x[0-9a-f]+)", guest.qmp.human("gpa2hva 0x0"))[1], 16)
+def qemu_own(guest, kind="Anonymous"):
+    """Bytes of QEMU's memory that are not the guest's RAM: translated code and heap; of its
+    programs, too, with kind "Rss"."""
+    base, own, inside = guest.ram_address(), 0, False
+    with open(f"/proc/{guest.pid}/smaps") as f:
+        for line in f:
+            first = line.split(maxsplit=1)[0]
+            if "-" in first:
+                start, end = (int(word, 16) for word in first.split("-"))
+                inside = start <= base < end
+            elif first == f"{kind}:" and not inside:
+                own += int(line.split()[1]) * 1024
+    return own
 
 
 def number(output, key):

@@ -24,20 +24,6 @@ COUNTERS = "/sys/kernel/mm/page_reporting/"
 Look = collections.namedtuple("Look", "time phase charge used own faults")
 
 
-def own_memory(guest):
-    """Bytes of QEMU's memory that are not the guest's RAM: translated code and heap."""
-    base, own, inside = guest.ram_address, 0, False
-    with open(f"/proc/{guest.pid}/smaps") as f:
-        for line in f:
-            first = line.split(maxsplit=1)[0]
-            if "-" in first:
-                start, end = (int(word, 16) for word in first.split("-"))
-                inside = start <= base < end
-            elif first == "Anonymous:" and not inside:
-                own += int(line.split()[1]) * 1024
-    return own
-
-
 def last_number(data, key):
     found = re.findall(rf"^{key}=(\d+)\n", data[-200:].decode(), re.MULTILINE)
     return int(found[-1]) if found else None
@@ -53,7 +39,7 @@ def follow(guest, job, timeout):
         phases = re.findall(r"^phase (\S+)$", job.output, re.MULTILINE)
         if used is not None and phases and job.running:
             looks.append(Look(time.time(), phases[-1], guest.charge(), used * 1024,
-                              own_memory(guest), guest.minor_faults()))
+                              workload.qemu_own(guest), guest.minor_faults()))
         if time.time() - begun > timeout:
             raise workload.GuestError(f"not done after {timeout} s: {job.output.splitlines()[-1]}")
     use.kill()
@@ -81,7 +67,6 @@ class Real(Scenario):
     def run(self, setup, quick):
         with workload.start(self, setup, memory=MEMORY, root="debian",
                             tb_size=TRANSLATED) as guest:
-            guest.ram_address = workload.ram_address(guest)
             workload.quiet(guest)
             before = self._counters(guest)
             fixed = guest.memory - guest.meminfo()["MemTotal"]

@@ -1,6 +1,7 @@
-"""Guests that share a host with room for half of them, without the host daemon and with it."""
+"""Guests that share a host with too little room for them, with several managers and none."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import statistics
@@ -22,12 +23,12 @@ from workload import MIB
 AUTOBALLOON = os.path.join(paths.TOP, "tools", "autoballoon")
 sys.path.append(os.path.join(AUTOBALLOON, "tests"))
 
-from daemon import Daemon, monitor  # noqa: E402
+import daemon  # noqa: E402
 
-GUESTS, MEMORY = 4, 512  # MiB
-HOST = GUESTS * MEMORY // 2
+RIVAL = os.path.join(daemon.BUILD, "tests", "rival")  # the rules of other managers
+MEMORY = 512  # MiB of each guest
 READ, HEAP = 120, 100  # MiB
-BUSY, TURN, TURNS = 10, 8, 18  # seconds a job works, seconds between two, jobs
+BUSY, TURN = 10, 8  # seconds a job works, seconds between the beginnings of two
 BALLOON = "free-page-reporting=on,deflate-on-oom=on"
 # A job reads what it will not need again, and then works on its memory.
 JOB = (f"for part in $(seq 0 {READ // 10 - 1}); do dd if=/dev/vda of=/dev/null bs=10M count=1 "
@@ -35,111 +36,181 @@ JOB = (f"for part in $(seq 0 {READ // 10 - 1}); do dd if=/dev/vda of=/dev/null b
        f"timeout -s TERM {BUSY} working_set --mib {HEAP} --pause-ms 20 || true")
 
 
-def used(guest):
-    """Bytes that are neither free nor in the balloon, which counts as used where it is lent."""
-    meminfo = guest.meminfo()
-    return meminfo["MemTotal"] - meminfo["MemFree"] - (guest.memory - guest.balloon_actual())
+class Host:
+    """A small host with its guests.
 
+    size: bytes that a manager sees as its memory; what the emulator needs comes on top
+    """
 
-class Scene:
-    """One host, from its first guest's boot to its last job's end."""
-
-    def __init__(self, directory, shared, guests):
-        self.shared, self.guests = shared, guests
-        self._directory = directory
-        self._jobs = []
-        self._used = {guest: [] for guest in guests}
+    def __init__(self, directory, shared, guests, size):
+        self.directory, self.shared, self.guests, self.size = directory, shared, guests, size
 
     def settle(self):
         for guest in self.guests:
             # Page cache of a drive stays as long as somebody has it open.
             guest.spawn("exec 3</dev/vda; sleep 3600")
             workload.quiet(guest)
-        # QEMU itself, and the kernel's image: charged, but not what the guest calls used.
-        self._always = {guest: guest.charge() - used(guest) for guest in self.guests}
         self.shared.forbid_swap()
-        self.shared.limit((HOST + GUESTS * TRANSLATED) * MIB)
+        self.shared.limit(self.size + len(self.guests) * TRANSLATED * MIB)
 
+    def available(self):
+        """Bytes that no guest is charged for; translated code is nobody's."""
+        return self.size - sum(max(0, guest.charge() - TRANSLATED * MIB) for guest in self.guests)
+
+
+@dataclasses.dataclass
+class Seen:
+    """A guest at one time: bytes that are free, the balloon's size, and what its QEMU needs
+    beside RAM."""
+    free: int
+    size: int
+    own: int
+
+    @staticmethod
+    def look(guest):
+        return Seen(guest.meminfo()["MemFree"], guest.balloon_actual(),
+                    workload.qemu_own(guest))
+
+    @property
+    def needed(self):
+        """Bytes that an ideal guest is charged: its RAM that is neither free nor in the balloon,
+        the kernel's image and tables among it, and what its QEMU needs beside RAM."""
+        return self.size - self.free + self.own
+
+
+@contextlib.contextmanager
+def nobody(_host):
+    """No manager: every second nothing happens."""
+    yield lambda seen: None
+
+
+@contextlib.contextmanager
+def autoballoond(host):
+    """The daemon with its defaults, but that it keeps room for the next job, and has known the
+    guests for a while."""
+    settings = {"pressure": {"cgroup": host.shared.pressure,
+                             "cgroup-memory": host.shared.path, "headroom-low": "25%",
+                             "headroom-medium": "15%", "headroom-critical": "10%"},
+                "policy": {"boot-pause": "1s"}}
+    with daemon.Daemon(host.directory, settings, quiet=False) as running:
+        running.wait_ready(*[guest.name for guest in host.guests])
+        yield lambda seen: None
+
+
+def rival(rule):
+    """The rules of another manager, which look at the host and its guests every second."""
     @contextlib.contextmanager
-    def daemon(self):
-        """autoballoond with its defaults, but that it keeps room for the next job, and has
-        known the guests for a while."""
-        settings = {"pressure": {"cgroup": self.shared.pressure,
-                                 "cgroup-memory": self.shared.path, "headroom-low": "25%",
-                                 "headroom-medium": "15%", "headroom-critical": "10%"},
-                    "policy": {"boot-pause": "1s"}}
-        with Daemon(self._directory, settings, quiet=False) as daemon:
-            daemon.wait_ready(*[guest.name for guest in self.guests])
-            yield
+    def managed(host):
+        command = [RIVAL, rule, str(host.size // MIB), *[str(MEMORY)] * len(host.guests)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as program:
+            def second(seen):
+                numbers = [host.available()] + [
+                    number for one in seen.values() for number in (one.size, one.free)]
+                print(*[number / MIB for number in numbers], file=program.stdin, flush=True)
+                wanted = map(int, program.stdout.readline().split())
+                for (guest, one), size in zip(seen.items(), wanted):
+                    if abs(size * MIB - one.size) > MIB:
+                        guest.set_balloon(size * MIB)
+            try:
+                yield second
+            finally:
+                program.stdin.close()
+    return managed
 
-    def work(self):
-        """Runs the jobs; returns the measures."""
-        begun, stalled = time.time(), self.shared.stall_us()
-        for turn in range(TURNS):
-            self._spawn(self.guests[turn % GUESTS])
-            while time.time() < begun + (turn + 1) * TURN:
-                self._look()
-                time.sleep(1)
-        for job in self._jobs:
-            with contextlib.suppress(GuestError):
-                job.wait(120)
-        ended = time.time()
-        measures = {
-            "lost": self.shared.kills(),
-            "rounds": sum(job.output.count("round ") for job in self._jobs),
-            "stalled": (self.shared.stall_us() - stalled) / 1e4 / (ended - begun),
-        }
-        if not measures["lost"]:
-            charged = sum(statistics.mean(s.charge for s in guest.samples(begun, ended))
-                          for guest in self.guests)
-            needed = sum(statistics.mean(self._used[guest]) + self._always[guest]
-                         for guest in self.guests)
-            measures["charged"] = charged / needed
-            measures["killed"] = sum(guest.vmstat()["oom_kill"] for guest in self.guests)
-            for guest in self.guests:
-                workload.assert_healthy(guest)
-        return measures
 
-    def _spawn(self, guest):
+MANAGERS = {"": nobody, "_daemon": autoballoond, "_mom": rival("mom"),
+            "_proxmox": rival("proxmox")}
+
+
+def look_at_all(guests):
+    """{guest: what is seen of it}, or None where one does not answer."""
+    try:
+        return {guest: Seen.look(guest) for guest in guests}
+    except (GuestError, OSError):
+        return None
+
+
+def work(host, second, turns):
+    """Runs the jobs, the manager's second() beside them; returns the measures."""
+    begun, stalled = time.time(), host.shared.stall_us()
+    jobs, looks = [], []
+    for turn in range(turns):
         with contextlib.suppress(GuestError):
-            self._jobs.append(guest.spawn(JOB))
-
-    def _look(self):
-        for guest in self.guests:
-            with contextlib.suppress(GuestError):
-                self._used[guest].append(used(guest))
+            jobs.append(host.guests[turn % len(host.guests)].spawn(JOB))
+        while time.time() < begun + (turn + 1) * TURN:
+            seen = look_at_all(host.guests)
+            if seen:
+                looks.append(seen)
+                second(seen)
+            time.sleep(1)
+    for job in jobs:
+        with contextlib.suppress(GuestError):
+            job.wait(120)
+    ended = time.time()
+    measures = {
+        "lost": host.shared.kills(),
+        "rounds": sum(job.output.count("round ") for job in jobs),
+        "stalled": (host.shared.stall_us() - stalled) / 1e4 / (ended - begun),
+    }
+    if not measures["lost"]:
+        charged = sum(statistics.mean(s.charge for s in guest.samples(begun, ended))
+                      for guest in host.guests)
+        needed = statistics.mean(sum(one.needed for one in seen.values()) for seen in looks)
+        measures["charged"] = charged / needed
+        measures["killed"] = sum(guest.vmstat()["oom_kill"] for guest in host.guests)
+        for guest in host.guests:
+            workload.assert_healthy(guest)
+    return measures
 
 
 class Fleet(Scenario):
-    name = "fleet"
-    title = (f"{GUESTS} guests of {MEMORY} MiB on a host with {HOST}: in turn each reads {READ} "
-             f"MiB and works on {HEAP}; without the host daemon and with it")
+    """managers: of MANAGERS; share: how many times the host's memory the guests have."""
+
     repetitions = 2
     quick_repetitions = 0
-    rows = (
-        Row("lost", "guests that the host killed, without the daemon", ""),
-        Row("lost_daemon", "the same with it", "", AtMost(0)),
-        Row("killed_daemon", "processes that guests killed, with it", "", AtMost(0)),
-        Row("rounds", "rounds of work that the jobs did, without", ""),
-        Row("rounds_daemon", "the same with it", ""),
-        Row("stalled", "share of the time in which a QEMU waited for memory, without", "%"),
-        Row("stalled_daemon", "the same with it", "%"),
-        Row("charged_daemon", "charged / used, means, with it", "", AtMost(1.05)),
-    )
+
+    def __init__(self, name, guests, share, turns, managers):
+        self.name = name
+        self._guests, self._turns = guests, turns
+        self._size = guests * MEMORY // share * MIB
+        self._managers = managers
+        self.title = (f"{guests} guests of {MEMORY} MiB on a host with {self._size // MIB}: in turn "
+                      f"each reads {READ} MiB and works on {HEAP}; without a manager and with one")
+        self.rows = tuple(row for suffix in managers for row in self._rows_of(suffix))
+
+    @staticmethod
+    def _rows_of(suffix):
+        who = {"": "without a manager", "_daemon": "with autoballoond",
+               "_mom": "with MOM's rules", "_proxmox": "with Proxmox's rules"}[suffix]
+        ours = suffix == "_daemon"
+        return (
+            Row(f"lost{suffix}", f"guests that the host killed, {who}", "",
+                AtMost(0) if ours else None),
+            Row(f"killed{suffix}", f"processes that guests killed, {who}", "",
+                AtMost(0) if ours else None),
+            Row(f"rounds{suffix}", f"rounds of work that the jobs did, {who}", ""),
+            Row(f"stalled{suffix}",
+                f"share of the time in which a QEMU waited for memory, {who}", "%"),
+            Row(f"charged{suffix}", f"charged / used, means, {who}", "",
+                AtMost(1.05) if ours else None),
+        )
 
     def prepare(self):
         self._drive = scratch_image(self.name)
-        if subprocess.run(["make", "-s", "-C", AUTOBALLOON, "all"], check=False).returncode:
-            raise GuestError("the daemon does not build: run tools/vm/setup tools")
+        for target in ("all", RIVAL):
+            if subprocess.run(["make", "-s", "-C", AUTOBALLOON, target], check=False).returncode:
+                raise GuestError("the daemon does not build: run tools/vm/setup tools")
 
     def run(self, setup, quick):
         measures = {}
-        for suffix in ("", "_daemon"):
-            found = self._scene(setup, bool(suffix))
+        for suffix in [suffix for suffix in self._managers
+                       if not quick or suffix in ("", "_daemon")]:
+            found = self._scene(setup, MANAGERS[suffix])
             measures.update({name + suffix: value for name, value in found.items()})
         return measures
 
-    def _scene(self, setup, with_daemon):
+    def _scene(self, setup, manager):
         with contextlib.ExitStack() as stack:
             directory = tempfile.mkdtemp(prefix="ab-")  # a socket's path must be short
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -147,18 +218,18 @@ class Fleet(Scenario):
             shared = SharedCgroup(self.name)
             stack.callback(shared.remove)
             guests = [stack.enter_context(self._guest(setup, directory, shared, number))
-                      for number in range(GUESTS)]
-            scene = Scene(directory, shared, guests)
-            scene.settle()
-            if with_daemon:
-                stack.enter_context(scene.daemon())
-            return scene.work()
+                      for number in range(self._guests)]
+            host = Host(directory, shared, guests, self._size)
+            host.settle()
+            second = stack.enter_context(manager(host))
+            return work(host, second, self._turns)
 
     def _guest(self, setup, directory, shared, number):
         name = f"{self.guest_name(setup)}-{number}"
         return Guest(framework.image(setup.kernel), name=name, memory=MEMORY, smp=1,
                      cmdline=setup.cmdline, balloon=BALLOON, within=shared, tb_size=TRANSLATED,
-                     drives=[(self._drive, "snapshot=on")], extra=monitor(directory, name))
+                     drives=[(self._drive, "snapshot=on")], extra=daemon.monitor(directory, name))
 
 
-SCENARIOS = [Fleet()]
+SCENARIOS = [Fleet("fleet", 4, 2, 18, tuple(MANAGERS)),
+             Fleet("fleet-8", 8, 3, 38, ("", "_daemon"))]

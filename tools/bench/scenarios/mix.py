@@ -18,24 +18,10 @@ def program(idle_ms, files=FILES, job=JOB):
             f"--idle-ms {idle_ms}")
 
 
-def qemu_own(guest):
-    """Bytes of QEMU's RSS that are not the guest's RAM: translated code, heap, programs."""
-    base, own, inside = workload.ram_address(guest), 0, False
-    with open(f"/proc/{guest.pid}/smaps") as f:
-        for line in f:
-            first = line.split(maxsplit=1)[0]
-            if "-" in first:
-                start, end = (int(word, 16) for word in first.split("-"))
-                inside = start <= base < end
-            elif first == "Rss:" and not inside:
-                own += int(line.split()[1]) * 1024
-    return own
-
-
 def surplus(guest):
     """Bytes the host is charged for the guest's RAM beyond what the guest uses of it."""
     meminfo = guest.meminfo()
-    return guest.charge() - qemu_own(guest) - (meminfo["MemTotal"] - meminfo["MemFree"])
+    return guest.charge() - workload.qemu_own(guest, "Rss") - (meminfo["MemTotal"] - meminfo["MemFree"])
 
 
 class Mix(Scenario):
