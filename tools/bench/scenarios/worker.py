@@ -90,6 +90,7 @@ class PassCost(Scenario):
             output = guest.spawn(f"""
                 {instructions.BEGIN}
                 for turn in $(seq {self.frees}); do
+                    : >/tmp/hold  # what the last one said is not this one's
                     hold --huge --mib 4 >/tmp/hold & hold=$!
                     until grep -q holding /tmp/hold; do sleep 0.1; done
                     kill $hold; wait $hold
