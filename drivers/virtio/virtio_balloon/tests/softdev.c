@@ -519,6 +519,8 @@ void softdev_answer_reversed(struct softdev *dev, enum softdev_kind kind)
  * @kind: the queue
  * @id: of the descriptor
  *
+ * It answers nothing more there: the driver may take the next answer for this one.
+ *
  * Context: Process context.
  */
 void softdev_answer_wrongly(struct softdev *dev, enum softdev_kind kind, u16 id)
