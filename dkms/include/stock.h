@@ -59,6 +59,10 @@ static inline void stock_reporting_unregister(struct page_reporting_dev_info *pr
 #define page_reporting_register		stock_reporting_register
 #define page_reporting_unregister	stock_reporting_unregister
 
+/* It learns nothing. */
+static inline void page_reporting_aside_begin(void) {}
+static inline void page_reporting_aside_end(void) {}
+
 /* The balloon's pages: here the driver moves one from list to list that was migrated. */
 
 #ifdef CONFIG_BALLOON_COMPACTION

@@ -47,6 +47,8 @@ struct page_reporting_dev_info {
 
 int page_reporting_register(struct page_reporting_dev_info *prdev);
 void page_reporting_unregister(struct page_reporting_dev_info *prdev);
+void page_reporting_aside_begin(void);
+void page_reporting_aside_end(void);
 
 #ifdef CONFIG_PAGE_REPORTING
 DECLARE_STATIC_KEY_FALSE(page_reporting_in_use);

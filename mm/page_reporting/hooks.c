@@ -42,6 +42,8 @@ static void note_use(struct granule_map *map, unsigned long pfn, u32 granule)
 	unsigned long now = jiffies, age = granule_age(granule, now), nr_dirty;
 	bool soon;
 
+	if (fpr_takes_aside())
+		return;
 	if (granule_kind(granule) == GRANULE_DIRTY) {
 		fpr_pace_kept(&fpr_pace, age, fpr_base_delay(), now);
 		return;

@@ -7,6 +7,7 @@
 #include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 
 #include "policy.h"
 #include "request.h"
@@ -38,6 +39,9 @@ atomic_long_t fpr_stats[NR_FPR_STATS];
 
 static struct page_reporting_dev_info *the_device;
 static unsigned long paused;
+
+/* The task that allocates memory for the host. */
+static struct task_struct *aside;
 
 /**
  * fpr_device() - who takes reports now
@@ -122,6 +126,44 @@ bool fpr_pause_clear(enum fpr_pause who)
 bool fpr_paused_by(enum fpr_pause who)
 {
 	return test_bit(who, &paused);
+}
+
+/**
+ * page_reporting_aside_begin() - what this task allocates from now on is not used
+ *
+ * For a balloon: the host does not have to back what is in it.  So it was no mistake to
+ * report that memory a moment before, and memory need not stay free for longer because
+ * of it.  With two such tasks at a time one of them counts as others do.
+ *
+ * Context: Process context, until page_reporting_aside_end().
+ */
+void page_reporting_aside_begin(void)
+{
+	WRITE_ONCE(aside, current);
+}
+EXPORT_SYMBOL_GPL(page_reporting_aside_begin);
+
+/**
+ * page_reporting_aside_end() - what this task allocates from now on is used
+ *
+ * Context: Process context.
+ */
+void page_reporting_aside_end(void)
+{
+	if (READ_ONCE(aside) == current)
+		WRITE_ONCE(aside, NULL);
+}
+EXPORT_SYMBOL_GPL(page_reporting_aside_end);
+
+/**
+ * fpr_takes_aside() - does this task allocate what nobody is going to use?
+ *
+ * Context: Any.
+ * Return: true from its page_reporting_aside_begin() to its page_reporting_aside_end().
+ */
+bool fpr_takes_aside(void)
+{
+	return READ_ONCE(aside) == current;
 }
 
 /**

@@ -42,6 +42,7 @@ void fpr_pause_set(enum fpr_pause who);
 bool fpr_pause_clear(enum fpr_pause who);
 bool fpr_paused_by(enum fpr_pause who);
 unsigned long fpr_base_delay(void);
+bool fpr_takes_aside(void);
 unsigned long fpr_zone_spare(struct zone *zone);
 
 /**

@@ -9,6 +9,7 @@ from guest import MIB, GuestDied, QmpError
 from test_reporting import comes_back
 
 KERNELS = pytest.mark.kernels("overlay", "debug", "upstream")
+COUNTERS = "/sys/kernel/mm/page_reporting"
 PLAIN = pytest.mark.machine(balloon="free-page-reporting=off")
 OOM = ("invoked oom-killer", "Out of memory: ", "Call Trace")
 
@@ -34,6 +35,19 @@ def test_inflate_and_deflate_beside_reporting(guest):
     assert guest.meminfo()["MemTotal"] == total
     load.kill(signal.SIGTERM)
     load.check(60)
+
+
+@pytest.mark.kernels("overlay")
+def test_what_the_balloon_takes_is_not_reused(guest, hold):
+    """Its pages are not touched, so it was no mistake to report them a moment before."""
+    hold(400).free()
+    guest.write("/proc/sys/vm/page_reporting_flush", 10000, 30)
+    before = {name: guest.read_int(f"{COUNTERS}/{name}") for name in ("reused", "reused_soon")}
+    resize(guest, 1024 - 400)
+    # Others allocate a little meanwhile.
+    assert guest.read_int(f"{COUNTERS}/reused") - before["reused"] < 40
+    assert guest.read_int(f"{COUNTERS}/reused_soon") - before["reused_soon"] < 40
+    resize(guest, 1024)
 
 
 @pytest.mark.stock

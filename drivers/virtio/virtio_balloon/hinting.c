@@ -166,7 +166,7 @@ static int hint_feed_one(struct vb_hints *hints)
 	hint = kmalloc_obj(*hint, GFP_NOWAIT | __GFP_NOWARN);
 	if (!hint)
 		return -ENOMEM;
-	hint->page = alloc_pages(HINT_GFP, VB_HINT_ORDER);
+	hint->page = vb_alloc_for_host(numa_mem_id(), HINT_GFP, VB_HINT_ORDER);
 	if (!hint->page)
 		goto no_page;
 

@@ -370,41 +370,79 @@ static void split_keeps_state(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, most(other, half / 2), 1U);
 }
 
-/* What a job needs again at once is reported the first time, and then kept. */
-static void reuse_makes_wait(struct kunit *test)
+enum { JOB_BLOCKS = 16 };
+
+static void job_takes(struct page **pages)
 {
-	enum { NR = 16 };
-	struct page *pages[NR];
-	unsigned long delay;
 	int i;
 
-	page_reporting_delay_ms = 200;
-	for (i = 0; i < NR; i++) {
+	for (i = 0; i < JOB_BLOCKS; i++)
 		pages[i] = alloc_pages(GFP_BLOCK, MAX_PAGE_ORDER);
-		KUNIT_EXPECT_NOT_NULL(test, pages[i]);
-	}
-	settle();
-	for (i = 0; i < NR; i++)
+}
+
+static void job_frees(struct page **pages)
+{
+	int i;
+
+	for (i = 0; i < JOB_BLOCKS; i++)
 		if (pages[i])
 			__free_pages(pages[i], MAX_PAGE_ORDER);
-	settle();
-	KUNIT_EXPECT_EQ(test, fpr_pace_delay(&fpr_pace, fpr_base_delay(), jiffies),
-			fpr_base_delay());
-	/* All that is free has been reported: these are mistakes. */
-	for (i = 0; i < NR; i++)
-		pages[i] = alloc_pages(GFP_BLOCK, MAX_PAGE_ORDER);
+}
+
+static unsigned long delay_now(void)
+{
+	unsigned long delay;
+
 	mutex_lock(&fpr_pass_lock);
 	delay = fpr_pace_delay(&fpr_pace, fpr_base_delay(), jiffies);
 	mutex_unlock(&fpr_pass_lock);
-	KUNIT_EXPECT_GT(test, delay, fpr_base_delay());
-	for (i = 0; i < NR; i++)
-		if (pages[i])
-			__free_pages(pages[i], MAX_PAGE_ORDER);
+	return delay;
+}
+
+/* What a job needs again at once is reported the first time, and then kept. */
+static void reuse_makes_wait(struct kunit *test)
+{
+	struct page *pages[JOB_BLOCKS];
+	int i;
+
+	page_reporting_delay_ms = 200;
+	job_takes(pages);
+	for (i = 0; i < JOB_BLOCKS; i++)
+		KUNIT_EXPECT_NOT_NULL(test, pages[i]);
+	settle();
+	job_frees(pages);
+	settle();
+	KUNIT_EXPECT_EQ(test, delay_now(), fpr_base_delay());
+	/* All that is free has been reported: these are mistakes. */
+	job_takes(pages);
+	KUNIT_EXPECT_GT(test, delay_now(), fpr_base_delay());
+	job_frees(pages);
 	run_pass();
-	for (i = 0; i < NR; i++)
+	for (i = 0; i < JOB_BLOCKS; i++)
 		if (pages[i])
 			KUNIT_EXPECT_EQ(test, (int)kind_at(page_to_pfn(pages[i])),
 					(int)GRANULE_DIRTY);
+}
+
+/* What is taken for the host is no mistake, and what the same task takes afterwards is. */
+static void set_aside_is_no_reuse(struct kunit *test)
+{
+	struct page *pages[JOB_BLOCKS];
+
+	page_reporting_delay_ms = 200;
+	job_takes(pages);
+	settle();
+	job_frees(pages);
+	settle();
+	page_reporting_aside_begin();
+	job_takes(pages);
+	page_reporting_aside_end();
+	KUNIT_EXPECT_EQ(test, delay_now(), fpr_base_delay());
+	job_frees(pages);
+	settle();
+	job_takes(pages);
+	KUNIT_EXPECT_GT(test, delay_now(), fpr_base_delay());
+	job_frees(pages);
 }
 
 #ifdef CONFIG_CONTIG_ALLOC
@@ -807,6 +845,7 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(only_whole_granules),
 	KUNIT_CASE(split_keeps_state),
 	KUNIT_CASE(reuse_makes_wait),
+	KUNIT_CASE(set_aside_is_no_reuse),
 #ifdef CONFIG_CONTIG_ALLOC
 	KUNIT_CASE(contiguous_allocation_is_seen),
 #endif
