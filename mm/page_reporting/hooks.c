@@ -40,17 +40,17 @@ void __page_reporting_freed(unsigned long pfn, unsigned int order,
 static void note_use(struct granule_map *map, unsigned long pfn, u32 granule)
 {
 	unsigned long now = jiffies, age = granule_age(granule, now), nr_dirty;
-	bool soon;
+	bool aside = fpr_takes_aside(), soon;
 
-	if (fpr_takes_aside())
-		return;
 	if (granule_kind(granule) == GRANULE_DIRTY) {
-		fpr_pace_kept(&fpr_pace, age, fpr_base_delay(), now);
+		if (!aside)
+			fpr_pace_kept(&fpr_pace, age, fpr_base_delay(), now);
 		return;
 	}
 	nr_dirty = atomic_long_read(&map->nr[GRANULE_DIRTY]) << map->order;
-	soon = fpr_pace_is_mistake(&fpr_pace, nr_dirty, now);
-	fpr_pace_taken(&fpr_pace, 1UL << map->order, soon, now);
+	soon = !aside && fpr_pace_is_mistake(&fpr_pace, nr_dirty, now);
+	if (!aside)
+		fpr_pace_taken(&fpr_pace, 1UL << map->order, soon, now);
 	trace_page_reporting_reuse(pfn, map->order, age, soon);
 	fpr_stat_add(FPR_STAT_REUSED, 1);
 	fpr_stat_add(FPR_STAT_REUSED_SOON, soon);

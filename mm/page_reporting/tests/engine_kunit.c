@@ -425,7 +425,7 @@ static void reuse_makes_wait(struct kunit *test)
 }
 
 /* What is taken for the host is no mistake, and what the same task takes afterwards is. */
-static void set_aside_is_no_reuse(struct kunit *test)
+static void set_aside_is_no_mistake(struct kunit *test)
 {
 	struct page *pages[JOB_BLOCKS];
 
@@ -845,7 +845,7 @@ static struct kunit_case engine_cases[] = {
 	KUNIT_CASE(only_whole_granules),
 	KUNIT_CASE(split_keeps_state),
 	KUNIT_CASE(reuse_makes_wait),
-	KUNIT_CASE(set_aside_is_no_reuse),
+	KUNIT_CASE(set_aside_is_no_mistake),
 #ifdef CONFIG_CONTIG_ALLOC
 	KUNIT_CASE(contiguous_allocation_is_seen),
 #endif

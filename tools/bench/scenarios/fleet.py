@@ -119,9 +119,9 @@ def rival(rule):
     return managed
 
 
-MANAGERS = {"": nobody, "_daemon": autoballoond, "_mom": rival("mom"),
-            "_proxmox": rival("proxmox")}
-FEW = ("", "_daemon")  # for quick runs, and beside upstream at its best
+MANAGERS = {"": nobody, "-daemon": autoballoond, "-mom": rival("mom"),
+            "-proxmox": rival("proxmox")}
+FEW = ("", "-daemon")  # for quick runs, and beside upstream at its best
 
 
 def look_at_all(guests):
@@ -182,19 +182,19 @@ class Fleet(Scenario):
 
     @staticmethod
     def _rows_of(suffix):
-        who = {"": "without a manager", "_daemon": "with autoballoond",
-               "_mom": "with MOM's rules", "_proxmox": "with Proxmox's rules"}[suffix]
+        who = {"": "without a manager", "-daemon": "with autoballoond",
+               "-mom": "with MOM's rules", "-proxmox": "with Proxmox's rules"}[suffix]
         rows = (
             Row(f"lost{suffix}", f"guests that the host killed, {who}", "",
-                AtMost(0) if suffix == "_daemon" else None),
+                AtMost(0) if suffix == "-daemon" else None),
             Row(f"rounds{suffix}", f"rounds of work that the jobs did, {who}", ""),
             Row(f"stalled{suffix}",
                 f"share of the time in which a QEMU waited for memory, {who}", "%"),
         )
         # Of dead guests there is no more to say.
-        return rows if suffix != "_daemon" else rows + (
-            Row("killed_daemon", f"processes that guests killed, {who}", "", AtMost(0), ours=True),
-            Row("charged_daemon", f"charged / used, means, {who}", "", AtMost(1.05), ours=True),
+        return rows if suffix != "-daemon" else rows + (
+            Row(f"killed{suffix}", f"processes that guests killed, {who}", "", AtMost(0), ours=True),
+            Row(f"charged{suffix}", f"charged / used, means, {who}", "", AtMost(1.05), ours=True),
         )
 
     def prepare(self):
@@ -233,4 +233,4 @@ class Fleet(Scenario):
 
 
 SCENARIOS = [Fleet("fleet", 4, 2, 18, tuple(MANAGERS)),
-             Fleet("fleet-8", 8, 3, 38, ("_daemon",), tuned=False)]
+             Fleet("fleet-8", 8, 3, 38, ("-daemon",), tuned=False)]
