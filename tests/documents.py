@@ -462,7 +462,7 @@ def kernel_doc(_pages):
 def bench_rows():
     done = subprocess.run([os.path.join(paths.TOP, "tools", "bench", "bench"), "--list"],
                           capture_output=True, text=True, check=True)
-    return re.findall(r"^  ([\w-]+\.\w+) ", done.stdout, re.M)
+    return re.findall(r"^  ([\w-]+\.[\w-]+) ", done.stdout, re.M)
 
 
 def _cells(row):
