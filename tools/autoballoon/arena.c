@@ -163,16 +163,15 @@ static void rival_own(struct model *m)
 	}
 }
 
-static const struct {
-	const char *name;
-	void (*decide)(struct model *model);
-} policies[] = {
-	{ "own", rival_own },
-	{ "nothing", rival_nothing },
-	{ "proxmox", rival_proxmox },
-	{ "mom", rival_mom },
-	{ "squeezed", rival_squeezed },
-};
+static const struct rival own_policy = { "own", rival_own };
+
+/* Our own is the first. */
+static const struct rival *policy_at(unsigned int policy)
+{
+	if (!policy)
+		return &own_policy;
+	return policy <= nr_rivals ? &rivals[policy - 1] : NULL;
+}
 
 /**
  * arena_scenario_name - name of a scenario
@@ -204,7 +203,7 @@ const char *arena_scenario_text(unsigned int scenario)
  */
 const char *arena_policy_name(unsigned int policy)
 {
-	return policy < ARRAY_SIZE(policies) ? policies[policy].name : NULL;
+	return policy_at(policy) ? policy_at(policy)->name : NULL;
 }
 
 /**
@@ -221,10 +220,10 @@ int arena_find(const char *scenario, const char *policy, unsigned int *s, unsign
 	for (*s = 0; *s < nr_scenarios; (*s)++)
 		if (!strcmp(scenarios[*s].name, scenario))
 			break;
-	for (*p = 0; *p < ARRAY_SIZE(policies); (*p)++)
-		if (!strcmp(policies[*p].name, policy))
+	for (*p = 0; policy_at(*p); (*p)++)
+		if (!strcmp(policy_at(*p)->name, policy))
 			break;
-	return *s < nr_scenarios && *p < ARRAY_SIZE(policies) ? 0 : -ENOENT;
+	return *s < nr_scenarios && policy_at(*p) ? 0 : -ENOENT;
 }
 
 /* Where the sum of the sizes turned. */
@@ -321,7 +320,7 @@ void arena_run(const struct config *config, unsigned int scenario, unsigned int 
 		double left, sizes = 0, ram = 0;
 
 		s->play(&model, t);
-		policies[policy].decide(&model);
+		policy_at(policy)->decide(&model);
 		model_second(&model);
 		left = model_available(&model) / 1024;
 		for (i = 0; i < model.nr; i++) {

@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#include "util.h"
+
 #define ROUND 10		/* seconds between decisions, of all three */
 #define MOM_SAMPLES 10
 #define MOM_SAMPLE_SECONDS 5
@@ -28,11 +30,8 @@ static double minimum(const struct model_guest *g)
 	return g->ram / 4;
 }
 
-/**
- * rival_nothing - leave everybody alone
- * @model: the model
- */
-void rival_nothing(struct model *model)
+/* Leave everybody alone. */
+static void rival_nothing(struct model *model)
 {
 	(void)model;
 }
@@ -74,11 +73,8 @@ static double share_out(struct model *model, const bool *chosen, double *sizes, 
 	return goal;
 }
 
-/**
- * rival_proxmox - what pvestatd would do
- * @model: the model
- */
-void rival_proxmox(struct model *model)
+/* What pvestatd would do. */
+static void rival_proxmox(struct model *model)
 {
 	double goal = model_available(model) - 0.2 * model->memory, sizes[POLICY_MAX_GUESTS];
 	bool first[POLICY_MAX_GUESTS], all[POLICY_MAX_GUESTS];
@@ -127,11 +123,8 @@ static void mom_sample(const struct model *model)
 	}
 }
 
-/**
- * rival_mom - what oVirt's MOM would do
- * @model: the model
- */
-void rival_mom(struct model *model)
+/* What oVirt's MOM would do. */
+static void rival_mom(struct model *model)
 {
 	double left, keep, size;
 	unsigned int i;
@@ -162,11 +155,8 @@ void rival_mom(struct model *model)
 	}
 }
 
-/**
- * rival_squeezed - what Xen's squeezed would do
- * @model: the model
- */
-void rival_squeezed(struct model *model)
+/* What Xen's squeezed would do. */
+static void rival_squeezed(struct model *model)
 {
 	double pool = 0.95 * model->memory - model->own_use, range = 0, share;
 	unsigned int i;
@@ -184,3 +174,12 @@ void rival_squeezed(struct model *model)
 		model_set_target(g, minimum(g) + share * (g->ram - minimum(g)));
 	}
 }
+
+const struct rival rivals[] = {
+	{ "nothing", rival_nothing },
+	{ "proxmox", rival_proxmox },
+	{ "mom", rival_mom },
+	{ "squeezed", rival_squeezed },
+};
+
+const unsigned int nr_rivals = ARRAY_SIZE(rivals);

@@ -5,9 +5,12 @@
 
 #include "model.h"
 
-void rival_nothing(struct model *model);
-void rival_proxmox(struct model *model);
-void rival_mom(struct model *model);
-void rival_squeezed(struct model *model);
+struct rival {
+	const char *name;
+	void (*decide)(struct model *model);	/* called each second */
+};
+
+extern const struct rival rivals[];
+extern const unsigned int nr_rivals;
 
 #endif

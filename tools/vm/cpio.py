@@ -40,8 +40,7 @@ class Archive:
             self.file(path, f.read(), mode or stat.S_IMODE(os.stat(source).st_mode))
 
     def pack(self):
-        """Returns the archive.  It is not compressed: to unpack it would take an emulated
-        processor a quarter of its time to boot."""
+        """Returns the archive.  It is not compressed: an emulated processor unpacks slowly."""
         out = []
         for inode, path in enumerate(sorted(self._members), 1):
             mode, rdev, data = self._members[path]

@@ -542,17 +542,6 @@ unsigned long vb_reserve(struct virtio_balloon *vb);
 unsigned long vb_ram(struct virtio_balloon *vb);
 long vb_free_above_high(gfp_t gfp);
 
-/* Free memory for the host: nobody touches it, so that it was reported does not matter. */
-static inline struct page *vb_alloc_for_host(int nid, gfp_t gfp, unsigned int order)
-{
-	struct page *page;
-
-	page_reporting_aside_begin();
-	page = alloc_pages_node(nid, gfp, order);
-	page_reporting_aside_end();
-	return page;
-}
-
 /* events.c */
 void vb_watch_start(struct vb_watch *watch);
 void vb_watch_stop(struct vb_watch *watch);

@@ -166,7 +166,7 @@ static int hint_feed_one(struct vb_hints *hints)
 	hint = kmalloc_obj(*hint, GFP_NOWAIT | __GFP_NOWARN);
 	if (!hint)
 		return -ENOMEM;
-	hint->page = vb_alloc_for_host(numa_mem_id(), HINT_GFP, VB_HINT_ORDER);
+	hint->page = alloc_pages(HINT_GFP, VB_HINT_ORDER);
 	if (!hint->page)
 		goto no_page;
 
@@ -196,8 +196,10 @@ static unsigned long hint_feed(struct virtio_balloon *vb)
 	unsigned int fed = 0;
 	int err = 0;
 
+	page_reporting_aside_begin();
 	while (fed < HINT_BATCH && !(err = hint_feed_one(hints)))
 		fed++;
+	page_reporting_aside_end();
 	if (fed)
 		virtqueue_kick(hints->vq);
 	if (!err)

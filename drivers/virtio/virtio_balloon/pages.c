@@ -91,7 +91,7 @@ static struct page *make_unit(struct virtio_balloon *vb, int nid)
 	for (i = 0; !page && i < tries && may_make_unit(vb); i++) {
 		if (is_power_of_2(i))
 			reset_isolation_suitable(NODE_DATA(nid));
-		page = vb_alloc_for_host(nid, gfp, VB_UNIT_ORDER);
+		page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER);
 	}
 	mutex_unlock(&vb->unit_lock);
 	vb->unit_backoff = page ? 0 : clamp(2 * vb->unit_backoff, UNIT_SKIP_MIN, UNIT_SKIP_MAX);
@@ -168,7 +168,7 @@ static void take_unit(struct virtio_balloon *vb, int nid)
 	struct page *page;
 	unsigned int i;
 
-	page = vb_alloc_for_host(nid, gfp, VB_UNIT_ORDER) ?: make_unit(vb, nid);
+	page = alloc_pages_node(nid, gfp, VB_UNIT_ORDER) ?: make_unit(vb, nid);
 	if (!page)
 		return;
 
@@ -206,7 +206,7 @@ static bool fill_request(struct virtio_balloon *vb, struct vb_request *req, u64 
 		if (req->kind == VB_WHOLE)
 			page = vb_page_pop(&vb->unit);
 		else
-			page = vb_cushion_take(vb) ?: vb_alloc_for_host(nid, TAKE_GFP, 0);
+			page = vb_cushion_take(vb) ?: alloc_pages_node(nid, TAKE_GFP, 0);
 		if (!page)
 			return req->kind == VB_WHOLE;
 		vb_page_push(&req->pages, page);

@@ -183,12 +183,15 @@ static void vb_size_work(struct work_struct *work)
 	if (atomic_xchg(&vb->size.config_changed, 0) && vb_recover_check(vb))
 		return;
 
+	/* Units, pieces and the cushion: nobody touches what is allocated here. */
+	page_reporting_aside_begin();
 	for (i = 0, again = true; again && i < VB_SIZE_BATCH; i++) {
 		vb_finish(vb);
 		read_target(vb);
 		again = take_step(vb, &delay);
 		cond_resched();
 	}
+	page_reporting_aside_end();
 	write_actual(vb);
 
 	late = vb_queue_check(vb, &vb->inflate);

@@ -13,17 +13,6 @@
 #include <string.h>
 
 #include "rivals.h"
-#include "util.h"
-
-static const struct {
-	const char *name;
-	void (*second)(struct model *model);
-} rules[] = {
-	{ "nothing", rival_nothing },
-	{ "proxmox", rival_proxmox },
-	{ "mom", rival_mom },
-	{ "squeezed", rival_squeezed },
-};
 
 static bool read_second(struct model *model)
 {
@@ -52,10 +41,10 @@ int main(int argc, char **argv)
 	static struct model model;
 	unsigned int i, rule;
 
-	for (rule = 0; rule < ARRAY_SIZE(rules); rule++)
-		if (argc > 3 && !strcmp(argv[1], rules[rule].name))
+	for (rule = 0; rule < nr_rivals; rule++)
+		if (argc > 3 && !strcmp(argv[1], rivals[rule].name))
 			break;
-	if (rule == ARRAY_SIZE(rules) || argc - 3 > POLICY_MAX_GUESTS) {
+	if (rule == nr_rivals || argc - 3 > POLICY_MAX_GUESTS) {
 		fprintf(stderr, "rival: nothing|proxmox|mom|squeezed HOST-MIB RAM-MIB...\n");
 		return 2;
 	}
@@ -63,7 +52,7 @@ int main(int argc, char **argv)
 	for (i = 3; i < (unsigned int)argc; i++)
 		model_add(&model, atof(argv[i]));
 	for (; read_second(&model); model.seconds++) {
-		rules[rule].second(&model);
+		rivals[rule].decide(&model);
 		for (i = 0; i < model.nr; i++)
 			printf("%.0f%c", model.guests[i].target, i + 1 < model.nr ? ' ' : '\n');
 		fflush(stdout);

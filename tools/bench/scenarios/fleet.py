@@ -97,25 +97,45 @@ def autoballoond(host):
         yield lambda seen: None
 
 
+class Rival:
+    """The rules of another manager, which look at the host and its living guests every second."""
+
+    def __init__(self, rule, host):
+        self._rule, self._host = rule, host
+        self._program, self._known = None, None
+
+    def stop(self):
+        if self._program:
+            self._program.stdin.close()
+            self._program.wait()
+
+    def _start(self, guests):
+        self.stop()
+        self._known = guests
+        self._program = subprocess.Popen(
+            [RIVAL, self._rule, str(self._host.size // MIB), *[str(MEMORY)] * len(guests)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def second(self, seen):
+        if list(seen) != self._known:
+            self._start(list(seen))
+        numbers = [self._host.available()] + [
+            number for one in seen.values() for number in (one.size, one.free)]
+        print(*[number / MIB for number in numbers], file=self._program.stdin, flush=True)
+        wanted = map(int, self._program.stdout.readline().split())
+        for (guest, one), size in zip(seen.items(), wanted):
+            if abs(size * MIB - one.size) > MIB:
+                guest.set_balloon(size * MIB)
+
+
 def rival(rule):
-    """The rules of another manager, which look at the host and its guests every second."""
     @contextlib.contextmanager
     def managed(host):
-        command = [RIVAL, rule, str(host.size // MIB), *[str(MEMORY)] * len(host.guests)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              text=True) as program:
-            def second(seen):
-                numbers = [host.available()] + [
-                    number for one in seen.values() for number in (one.size, one.free)]
-                print(*[number / MIB for number in numbers], file=program.stdin, flush=True)
-                wanted = map(int, program.stdout.readline().split())
-                for (guest, one), size in zip(seen.items(), wanted):
-                    if abs(size * MIB - one.size) > MIB:
-                        guest.set_balloon(size * MIB)
-            try:
-                yield second
-            finally:
-                program.stdin.close()
+        manager = Rival(rule, host)
+        try:
+            yield manager.second
+        finally:
+            manager.stop()
     return managed
 
 
@@ -125,11 +145,12 @@ FEW = ("", "-daemon")  # for quick runs, and beside upstream at its best
 
 
 def look_at_all(guests):
-    """{guest: what is seen of it}, or None where one does not answer."""
-    try:
-        return {guest: Seen.look(guest) for guest in guests}
-    except (GuestError, OSError):
-        return None
+    """{guest: what is seen of it} of those that answer."""
+    seen = {}
+    for guest in guests:
+        with contextlib.suppress(GuestError, OSError):
+            seen[guest] = Seen.look(guest)
+    return seen
 
 
 def work(host, second, turns):
@@ -143,7 +164,8 @@ def work(host, second, turns):
             seen = look_at_all(host.guests)
             if seen:
                 looks.append(seen)
-                second(seen)
+                with contextlib.suppress(GuestError, OSError):  # one may die meanwhile
+                    second(seen)
             time.sleep(1)
     for job in jobs:
         with contextlib.suppress(GuestError):
@@ -157,7 +179,8 @@ def work(host, second, turns):
     if not measures["lost"]:
         charged = sum(statistics.mean(s.charge for s in guest.samples(begun, ended))
                       for guest in host.guests)
-        needed = statistics.mean(sum(one.needed for one in seen.values()) for seen in looks)
+        needed = statistics.mean(sum(one.needed for one in seen.values()) for seen in looks
+                                 if len(seen) == len(host.guests))
         measures["charged"] = charged / needed
         measures["killed"] = sum(guest.vmstat()["oom_kill"] for guest in host.guests)
         for guest in host.guests:

@@ -21,7 +21,8 @@ def program(idle_ms, files=FILES, job=JOB):
 def surplus(guest):
     """Bytes the host is charged for the guest's RAM beyond what the guest uses of it."""
     meminfo = guest.meminfo()
-    return guest.charge() - workload.qemu_own(guest, "Rss") - (meminfo["MemTotal"] - meminfo["MemFree"])
+    used = meminfo["MemTotal"] - meminfo["MemFree"]
+    return guest.charge() - workload.qemu_own(guest, "Rss") - used
 
 
 class Mix(Scenario):
