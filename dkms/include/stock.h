@@ -32,6 +32,7 @@ struct page_reporting_dev_info {
 		      unsigned int nents);
 	unsigned int order;
 	unsigned int max_elem_bytes;
+	u64 host_ns;			/* which it does not ask for */
 	struct stock_reporting stock;
 };
 
