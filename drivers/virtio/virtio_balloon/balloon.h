@@ -229,7 +229,8 @@ struct vb_size {
  * @hold_limit: jiffies beyond which it is not extended
  * @hold_length: its length, in jiffies; grows when pressure comes back soon
  * @nr_taken: guest pages that came back since it began, or are to
- * @calm: at the last look all of them were spare again
+ * @nr_wanted: guest pages that the last release was to bring
+ * @calm: at the last look as many were spare again as either says
  * @calm_since: since when, in jiffies; valid if @calm
  */
 struct vb_relief {
@@ -239,6 +240,7 @@ struct vb_relief {
 	unsigned long hold_limit;
 	unsigned long hold_length;
 	unsigned long nr_taken;
+	unsigned long nr_wanted;
 	bool calm;
 	unsigned long calm_since;
 };

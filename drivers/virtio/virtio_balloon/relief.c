@@ -8,9 +8,11 @@
  * seconds would make the balloon swing.  A target below what the balloon holds is
  * followed all the same.
  *
- * After pressure it ends early when all that came back is spare again: the job is over,
- * and a host that is short of memory itself need not wait.  A guest that needs memory
- * again and again has longer hold-offs, which end early only after some calm.
+ * After pressure it ends early when all that came back has been spare again for a moment:
+ * the job is over, and a host that is short of memory itself need not wait.  A host that
+ * is slow gives back less than was asked for, and reclaim that has just set in makes some
+ * memory spare; neither ends the need, so what was asked for last must be spare, too.  A
+ * guest that needs memory again and again has longer hold-offs, which want a longer calm.
  */
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -73,7 +75,7 @@ module_param_cb(holdoff_ms, &holdoff_ops, &holdoff_ms, 0644);
 MODULE_PARM_DESC(holdoff_ms,
 		 "How long the balloon does not inflate after it had to give pages back (default 30000)");
 
-/* Of what a hold-off is longer than the first, the share that must be calm; and the looks. */
+/* The calm that ends a hold-off: one look, and a share of what is longer than the first. */
 #define CALM_SHARE	16
 #define CALM_LOOK	(HZ / 4)
 
@@ -114,6 +116,7 @@ void vb_hold(struct virtio_balloon *vb, enum vb_reason reason, unsigned long wan
 	}
 	/* Until it is known what comes back, all of it counts as in use. */
 	relief->nr_taken = size_add(relief->nr_taken, want);
+	relief->nr_wanted = want;
 	relief->calm = false;
 	relief->hold = true;
 	relief->hold_until = now + relief->hold_length;
@@ -181,13 +184,13 @@ bool vb_holding(struct virtio_balloon *vb, unsigned long spare, unsigned long *l
 	bool hold;
 
 	spin_lock(&relief->lock);
-	if (spare <= relief->nr_taken) {
+	if (spare <= max(relief->nr_taken, relief->nr_wanted)) {
 		relief->calm = false;
 	} else if (!relief->calm) {
 		relief->calm = true;
 		relief->calm_since = now;
 	}
-	calm_end = relief->calm_since +
+	calm_end = relief->calm_since + CALM_LOOK +
 		   (relief->hold_length - min(relief->hold_length, first)) / CALM_SHARE;
 	if (relief->hold && relief->calm && !time_before(now, calm_end) &&
 	    time_before(now, relief->hold_until))

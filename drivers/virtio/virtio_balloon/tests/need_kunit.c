@@ -76,30 +76,53 @@ static void hold_off_is_extended_up_to_a_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, relief->hold_until, limit);
 }
 
+/* As if @spare pages had been spare for @calm jiffies before this look and all through it. */
+static bool still_held_after(struct virtio_balloon *vb, unsigned long spare, unsigned long calm)
+{
+	unsigned long look_at;
+
+	if (!vb_holding(vb, spare, &look_at))
+		return false;
+	vb->relief.calm_since -= calm;
+	return vb_holding(vb, spare, &look_at);
+}
+
 static void hold_off_ends_when_the_need_is_gone(struct kunit *test)
 {
 	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
 	struct virtio_balloon *vb = softdev_balloon(dev);
-	struct vb_relief *relief = &vb->relief;
 	unsigned long look_at, first = msecs_to_jiffies(VB_HOLD_DEFAULT_MS);
 
 	/* What is on its way may be needed. */
 	vb_hold(vb, VB_REASON_PRESSURE, 200);
-	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 200, &look_at));
-	vb_hold_got(vb, 200, 100);
-	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 100, &look_at));
+	KUNIT_EXPECT_TRUE(test, still_held_after(vb, 200, HZ));
+	vb_hold_got(vb, 200, 300);
+	KUNIT_EXPECT_TRUE(test, still_held_after(vb, 300, HZ));
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 301, &look_at));
 	KUNIT_EXPECT_TRUE(test, time_before_eq(look_at, jiffies + HZ));
-	KUNIT_EXPECT_FALSE(test, vb_holding(vb, 101, &look_at));
+	KUNIT_EXPECT_FALSE(test, still_held_after(vb, 301, HZ / 4));
 
-	/* Soon after it a longer one follows, which wants some calm. */
+	/* Soon after it a longer one follows, which wants more calm. */
 	vb_hold(vb, VB_REASON_PRESSURE, 0);
-	KUNIT_EXPECT_EQ(test, relief->hold_length, 2 * first);
-	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 1, &look_at));
-	relief->calm_since = jiffies - first / 16;
-	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 0, &look_at));
-	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 1, &look_at));
-	relief->calm_since = jiffies - first / 16;
-	KUNIT_EXPECT_FALSE(test, vb_holding(vb, 1, &look_at));
+	KUNIT_EXPECT_EQ(test, vb->relief.hold_length, 2 * first);
+	KUNIT_EXPECT_TRUE(test, still_held_after(vb, 1, HZ));
+	KUNIT_EXPECT_TRUE(test, still_held_after(vb, 0, first / 16 + HZ));
+	KUNIT_EXPECT_FALSE(test, still_held_after(vb, 1, first / 16 + HZ / 4));
+}
+
+/* A host that is slow gives back less than the need; reclaim makes some memory spare. */
+static void hold_off_outlives_a_moment_of_plenty(struct kunit *test)
+{
+	struct softdev *dev = softdev_start(test, F_MODERN | F_LENT);
+	struct virtio_balloon *vb = softdev_balloon(dev);
+	unsigned long look_at;
+
+	vb_hold(vb, VB_REASON_PRESSURE, 200);
+	vb_hold_got(vb, 200, 50);
+	KUNIT_EXPECT_TRUE(test, still_held_after(vb, 200, HZ));
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 201, &look_at));
+	KUNIT_EXPECT_TRUE(test, still_held_after(vb, 50, HZ));
+	KUNIT_EXPECT_TRUE(test, vb_holding(vb, 201, &look_at));
 }
 
 /* On 32 bits the time at which it ended lies in the future again some day. */
@@ -186,6 +209,7 @@ static struct kunit_case need_cases[] = {
 	KUNIT_CASE(hold_off_after_oom_does_not_end_early),
 	KUNIT_CASE(hold_off_is_extended_up_to_a_limit),
 	KUNIT_CASE(hold_off_ends_when_the_need_is_gone),
+	KUNIT_CASE(hold_off_outlives_a_moment_of_plenty),
 	KUNIT_CASE(hold_off_is_forgotten_at_its_end),
 	KUNIT_CASE(the_first_sample_is_not_put_off),
 	KUNIT_CASE(no_samples_that_change_nothing),
