@@ -55,6 +55,8 @@ _ORDER = "page_reporting.page_reporting_order"
 COMPACTED = Setup("upstream, compacted", "upstream", compact=True)
 ORDER_4 = Setup("upstream, order 4", "upstream", cmdline=f"{_ORDER}=4")
 ORDER_0 = Setup("upstream, order 0", "upstream", cmdline=f"{_ORDER}=0")
+# Said on the command line, it is nobody else's to choose.
+WHOLE = Setup("overlay, order 9", "overlay", cmdline=f"{_ORDER}=9")
 
 
 @dataclasses.dataclass(frozen=True)

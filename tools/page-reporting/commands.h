@@ -24,7 +24,7 @@ enum cache { CACHE_COLD, CACHE_ALL, CACHE_KEEP };
 
 struct options {
 	bool json;		/* status, residual */
-	bool quiet;		/* flush, park, unpark, trim */
+	bool quiet;		/* flush, park, unpark, trim, tune */
 	bool compact;		/* flush: make free memory whole first */
 	bool checkpoint;	/* flush: let ext4 let go of its metadata first */
 	bool resync;		/* flush, unpark: report also what the host is thought to have */
@@ -46,6 +46,7 @@ enum exit_status metrics_command(const struct options *options);
 enum exit_status park_command(const struct options *options);
 enum exit_status unpark_command(const struct options *options);
 enum exit_status trim_command(const struct options *options);
+enum exit_status tune_command(const struct options *options);
 
 /* For all that cannot do without the counters. */
 struct engine;

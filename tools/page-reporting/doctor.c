@@ -18,6 +18,9 @@
 
 #define MIB (1u << 20)
 
+/* On average; a host with huge pages takes a few us. */
+#define COST_OF_SMALL_US	20
+
 static bool trouble;
 
 static void say(const char *verdict, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -207,11 +210,15 @@ static void check_hogs(const struct hogs *first, const struct hogs *last, uint64
 
 static void check_order(const struct snapshot *shot)
 {
+	uint64_t mib = shot->engine.counter[REPORTED_BYTES_TOTAL].n / MIB;
 	char text[HUMAN_SIZE];
 
 	if (shot->engine.order.known && shot->granule < 2 * MIB)
-		say("note", "order: a granule is %s; a host that backs the guest with huge pages gains nothing from parts of them",
+		say("note", "order: a granule is %s; a host that backs the guest with huge pages gains nothing from parts of them; page-reporting tune looks which it has",
 		    human_bytes(text, shot->granule));
+	else if (mib && shot->engine.counter[HOST_US].n / mib >= COST_OF_SMALL_US)
+		say("note", "order: the host takes %" PRIu64 " us for a MiB; if its pages are small, smaller granules give more back: page-reporting tune looks, and chooses",
+		    shot->engine.counter[HOST_US].n / mib);
 }
 
 static void check_balloon(const struct device *device)

@@ -34,6 +34,7 @@ static const struct command commands[] = {
 	{ "park", park_command, "Ctq" },
 	{ "unpark", unpark_command, "trq" },
 	{ "trim", trim_command, "anq" },
+	{ "tune", tune_command, "q" },
 };
 
 static const struct option long_options[] = {
@@ -71,6 +72,7 @@ static const char help[] =
 	"  park      give back what can be, then pause: ready for a snapshot\n"
 	"  unpark    end the pause\n"
 	"  trim      give page cache back that is not used for a minute, until ended\n"
+	"  tune      choose the granule by the size of the host's pages\n"
 	"\n"
 	"Options:\n"
 	"  -j, --json         status, residual: print JSON, in bytes\n"
@@ -80,7 +82,7 @@ static const char help[] =
 	"  -k, --checkpoint   flush: write the journals of ext4 file systems back first\n"
 	"  -r, --resync       flush, unpark: report also what the host is thought to have\n"
 	"  -C, --cache=WHAT   park: page cache to drop: cold, all or keep (cold)\n"
-	"  -q, --quiet        flush, park, unpark, trim: say nothing when all went well\n"
+	"  -q, --quiet        all that change anything: say nothing when all went well\n"
 	"  -i, --interval=MS  watch: time between two lines (1000)\n"
 	"  -n, --count=N      watch: end after N lines; trim: after N looks\n"
 	"  -s, --seconds=N    doctor: how long to look (3)\n"

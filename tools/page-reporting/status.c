@@ -9,6 +9,8 @@
 #include "units.h"
 #include "why.h"
 
+#define MIB (1u << 20)
+
 /* What is not there has said so on standard error. */
 bool engine_usable(const struct engine *engine)
 {
@@ -89,6 +91,10 @@ static void print_knobs(const struct snapshot *shot)
 	printf("%-15s%s\n", "threshold", human(text, UNIT_BYTES, engine->threshold_bytes));
 	printf("%-15s%s\n", "evacuation", !engine->evacuate.known ? "not in this kernel" :
 	       engine->evacuate.n ? "on" : "off");
+	if (engine->counter[HOST_US].known && engine->counter[REPORTED_BYTES_TOTAL].n >= MIB)
+		printf("%-15s%" PRIu64 " us for a MiB, since boot\n", "host's cost",
+		       engine->counter[HOST_US].n /
+		       (engine->counter[REPORTED_BYTES_TOTAL].n / MIB));
 	printf("%-15s%s\n", "paused", !engine->pause.known ? "?" : engine->pause.n ? "yes" : "no");
 }
 

@@ -11,7 +11,7 @@ import time
 
 import debianroot
 import workload
-from framework import AtLeast, AtMost, Ratio, Row, Scenario
+from framework import WHOLE, AtLeast, AtMost, Ratio, Row, Scenario
 from workload import MIB
 
 MEMORY = 2048  # MiB
@@ -52,9 +52,13 @@ class Real(Scenario):
 
     repetitions = 3
     quick_repetitions = 0
+    huge_pages = True  # of the host, behind the guest
 
     def prepare(self):
         debianroot.build()
+
+    def set_up(self, guest):
+        """What a guest on such a host does when it has booted."""
 
     def command(self, quick):
         """The program and its arguments."""
@@ -66,7 +70,8 @@ class Real(Scenario):
 
     def run(self, setup, quick):
         with workload.start(self, setup, memory=MEMORY, root="debian",
-                            tb_size=TRANSLATED) as guest:
+                            tb_size=TRANSLATED, huge_pages=self.huge_pages) as guest:
+            self.set_up(guest)
             workload.quiet(guest)
             before = self._counters(guest)
             fixed = guest.memory - guest.meminfo()["MemTotal"]
@@ -168,6 +173,25 @@ class Day(Real):
         }
 
 
+class DayOnSmallPages(Day):
+    name = "debian-small"
+    title = "the same on a host without huge pages, where page-reporting tune has run"
+    rows = (*Day.rows, Row("granule", "a granule", "KiB", ours=True))
+    huge_pages = False
+    others = (WHOLE,)
+
+    def set_up(self, guest):
+        # It cannot on upstream, and leaves an order of the command line alone.
+        self._granule = guest.sh("page-reporting tune >/dev/null 2>&1; cat "
+                                 "/proc/sys/vm/page_reporting_order 2>/dev/null || :").strip()
+
+    def measure(self, looks, above, output):
+        measures = super().measure(looks, above, output)
+        if self._granule:
+            measures["granule"] = 4 << int(self._granule)
+        return measures
+
+
 class SmallFiles(Real):
     name = "small-files"
     title = "100,000 small files made, listed and forgotten; page cache dropped; a minute"
@@ -236,4 +260,4 @@ class Compile(Real):
                 "seconds": workload.number(output, "work_ms") / 1e3}
 
 
-SCENARIOS = [Day(), SmallFiles(), Containers(), Compile()]
+SCENARIOS = [Day(), DayOnSmallPages(), SmallFiles(), Containers(), Compile()]

@@ -522,10 +522,39 @@ def test_trim_without_an_engine(tree):
 @pytest.mark.parametrize("arguments, word", [
     (["trim", "--age", "1"], "from 2 to 86400"), (["trim", "--age", "x"], "--age"),
     (["trim", "--cache=all"], "no option -C"), (["park", "--cache=hot"], "cold, all or keep"),
-    (["park", "--resync"], "no option -r"), (["unpark", "--age=5"], "no option -a")])
+    (["park", "--resync"], "no option -r"), (["unpark", "--age=5"], "no option -a"),
+    (["tune", "--age=5"], "no option -a")])
 def test_bad_options_of_park_and_trim(tree, arguments, word):
     told = run(tree, *arguments)
     assert told.status == USAGE and told.err.count("\n") == 1 and word in told.err
+
+
+# --- tune --------------------------------------------------------------------------
+
+
+def test_tune_leaves_what_was_chosen(tree):
+    tree.put("proc/cmdline", "quiet page_reporting.page_reporting_order=9 ro")
+    told = run(tree, "tune")
+    assert told.status == OK and "stays" in told.out
+    assert not run(tree, "tune", "--quiet").out
+    assert content(tree, SYSCTLS + "flush") == ""
+
+
+def test_tune_where_the_host_takes_nothing(tree):
+    told = run(tree, "tune")
+    assert told.status == FAILED and "too little to tell" in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_tune_with_little_free(tree):
+    tree.meminfo(MemFree=31)
+    told = run(tree, "tune")
+    assert told.status == FAILED and "too little memory is free" in told.err
+
+
+def test_tune_on_an_upstream_kernel(tree):
+    tree.upstream()
+    assert run(tree, "tune").status == UNSUPPORTED
 
 
 # --- watch and doctor -------------------------------------------------------------

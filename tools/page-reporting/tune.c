@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * "tune": chooses the granule by the host's pages.
+ *
+ * Where the host backs the guest with huge pages, a part of one brings nothing back, and
+ * where it does not, much that is free lies in pieces smaller than a huge page.  A guest
+ * cannot see which it is, but it can see what it costs the host to take memory that was in
+ * use.  So some is used, freed and reported, time and again.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "commands.h"
+#include "flush.h"
+#include "snapshot.h"
+#include "sysfile.h"
+#include "tune_policy.h"
+#include "units.h"
+
+#define ORDER_FILE	"/proc/sys/vm/page_reporting_order"
+#define COMMAND_LINE	"page_reporting.page_reporting_order="
+
+#define MIB (UINT64_C(1) << 20)
+
+/* Used and freed at a time: a quarter of what is free, within these. */
+#define SAMPLE_LEAST	(8 * MIB)
+#define SAMPLE_MOST	(64 * MIB)
+#define ROUNDS		8
+#define FLUSH_MS	10000
+
+/* Every page, so that the host has it, too. */
+static bool use_and_free(uint64_t bytes, uint64_t page_size)
+{
+	volatile char *memory;
+	void *mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	uint64_t at;
+
+	if (mapped == MAP_FAILED)
+		return false;
+	/* Whole granules are freed then, for the most part. */
+	madvise(mapped, bytes, MADV_HUGEPAGE);
+	memory = mapped;
+	for (at = 0; at < bytes; at += page_size)
+		memory[at] = 1;
+	munmap(mapped, bytes);
+	return true;
+}
+
+static enum exit_status measure(uint64_t bytes, uint64_t page_size, struct tune *tune)
+{
+	static struct engine before, after;
+	enum exit_status status;
+	uint64_t reported;
+
+	engine_read(&before);
+	if (!use_and_free(bytes, page_size)) {
+		fprintf(stderr, "page-reporting: cannot get memory to measure with: %s\n",
+			strerror(errno));
+		return STATUS_FAILED;
+	}
+	status = flush_all(FLUSH_MS, 0);
+	if (status && status != STATUS_PASSED_OVER)
+		return status;
+	engine_read(&after);
+	reported = sub_floor(after.counter[REPORTED_BYTES_TOTAL].n,
+			     before.counter[REPORTED_BYTES_TOTAL].n);
+	/* Of less, most was something else. */
+	if (reported >= bytes / 2)
+		tune_add(tune, reported, sub_floor(after.counter[HOST_US].n,
+						   before.counter[HOST_US].n));
+	return STATUS_OK;
+}
+
+static enum exit_status measure_all(const struct snapshot *shot, struct tune *tune)
+{
+	uint64_t sample = min_u64(shot->memory.info[MEM_FREE].n / 4, SAMPLE_MOST);
+	enum exit_status status;
+	unsigned int i;
+
+	sample -= sample % TUNE_LARGE;
+	if (sample < SAMPLE_LEAST) {
+		fputs("page-reporting: too little memory is free to measure with\n", stderr);
+		return STATUS_FAILED;
+	}
+	/* What was free before may never have been used, and costs the host nothing. */
+	status = flush_all(FLUSH_MS, 0);
+	if (status == STATUS_PASSED_OVER)
+		status = STATUS_OK;
+	for (i = 0; i < ROUNDS && !status && tune_backing(tune) != BACKING_HUGE; i++)
+		status = measure(sample, shot->page_size, tune);
+	if (!status && !tune->nr) {
+		fputs("page-reporting: the host took too little to tell\n", stderr);
+		status = STATUS_FAILED;
+	}
+	return status;
+}
+
+static bool on_command_line(void)
+{
+	char *line = sysfile_load("/proc/cmdline");
+	bool found = line && strstr(line, COMMAND_LINE);
+
+	free(line);
+	return found;
+}
+
+static enum exit_status set_order(uint64_t order)
+{
+	char text[32];
+	int err;
+
+	snprintf(text, sizeof(text), "%" PRIu64 "\n", order);
+	err = sysfile_write(ORDER_FILE, text);
+	if (!err)
+		return STATUS_OK;
+	fprintf(stderr, "page-reporting: cannot write %s: %s\n", ORDER_FILE, strerror(-err));
+	return err == -EACCES || err == -EPERM || err == -EROFS ? STATUS_PERMISSION : STATUS_FAILED;
+}
+
+static const char *const findings[] = {
+	[BACKING_UNKNOWN] = "which tells nothing of its pages",
+	[BACKING_HUGE] = "so it has huge pages",
+	[BACKING_SMALL] = "so its pages are small",
+};
+
+static void tell(const struct tune *tune, enum backing backing, uint64_t granule,
+		 const struct number *order)
+{
+	char now[HUMAN_SIZE];
+
+	printf("the host takes %" PRIu64 ".%" PRIu64 " us for a MiB, %s; ", tune->cheapest / 1000,
+	       tune->cheapest / 100 % 10, findings[backing]);
+	if (order->known)
+		printf("a granule is %s now (vm.page_reporting_order=%" PRIu64 ")\n",
+		       human_bytes(now, granule), order->n);
+	else
+		printf("a granule stays %s\n", human_bytes(now, granule));
+}
+
+enum exit_status tune_command(const struct options *options)
+{
+	static struct snapshot shot;
+	struct tune tune = { 0 };
+	enum exit_status status;
+	enum backing backing;
+	struct number order;
+
+	snapshot_read(&shot);
+	if (!engine_usable(&shot.engine))
+		return STATUS_UNSUPPORTED;
+	if (on_command_line()) {
+		if (!options->quiet)
+			puts("the granule was chosen on the kernel's command line, and stays");
+		return STATUS_OK;
+	}
+	status = measure_all(&shot, &tune);
+	if (status)
+		return status;
+	backing = tune_backing(&tune);
+	order = tune_order(backing, shot.granule, shot.page_size);
+	if (order.known) {
+		status = set_order(order.n);
+		if (status)
+			return status;
+		shot.granule = shot.page_size << order.n;
+	}
+	if (!options->quiet)
+		tell(&tune, backing, shot.granule, &order);
+	return STATUS_OK;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tells from what a discard costs how large the host's pages are.  Pure.
+ *
+ * A host frees each of its pages by itself, so a MiB of 4 KiB pages costs it ten times as
+ * much as a part of a huge page, or more.  Whatever else the host does makes a measurement
+ * dearer, none cheaper: the cheapest counts.
+ *
+ * To take huge pages for small ones would do harm, as granules smaller than them split
+ * them and bring nothing back.  The other mistake merely leaves things as they are.  The
+ * limits are chosen by that.
+ */
+#include "tune_policy.h"
+
+#define NS_HUGE_MOST	UINT64_C(8000)
+#define NS_SMALL_LEAST	UINT64_C(16000)
+
+/* Fewer may all have come when the host was busy. */
+#define MEASUREMENTS	6
+
+void tune_add(struct tune *tune, uint64_t bytes, uint64_t host_us)
+{
+	uint64_t kib = bytes >> 10, cost;
+
+	if (!kib)
+		return;
+	cost = mul_sat(mul_sat(host_us, 1000), 1024) / kib;
+	if (!tune->nr++ || cost < tune->cheapest)
+		tune->cheapest = cost;
+}
+
+enum backing tune_backing(const struct tune *tune)
+{
+	if (tune->nr && tune->cheapest <= NS_HUGE_MOST)
+		return BACKING_HUGE;
+	if (tune->nr >= MEASUREMENTS && tune->cheapest >= NS_SMALL_LEAST)
+		return BACKING_SMALL;
+	return BACKING_UNKNOWN;
+}
+
+static uint64_t order_of(uint64_t bytes, uint64_t page_size)
+{
+	uint64_t order = 0;
+
+	while (page_size << order < bytes)
+		order++;
+	return order;
+}
+
+/* The order to set; not known if all is well, or somebody has chosen another granule. */
+struct number tune_order(enum backing backing, uint64_t granule, uint64_t page_size)
+{
+	if (backing == BACKING_SMALL && granule == TUNE_LARGE)
+		return number_of(order_of(TUNE_SMALL, page_size));
+	if (backing == BACKING_HUGE && granule == TUNE_SMALL)
+		return number_of(order_of(TUNE_LARGE, page_size));
+	return (struct number){ 0 };
+}
