@@ -109,15 +109,28 @@ static bool on_command_line(void)
 	return found;
 }
 
-static enum exit_status set_order(uint64_t order)
+static uint64_t order_of(uint64_t granule, uint64_t page_size)
+{
+	uint64_t order = 0;
+
+	while (page_size << order < granule)
+		order++;
+	return order;
+}
+
+static enum exit_status set_granule(struct snapshot *shot, uint64_t granule)
 {
 	char text[32];
 	int err;
 
-	snprintf(text, sizeof(text), "%" PRIu64 "\n", order);
-	err = sysfile_write(ORDER_FILE, text);
-	if (!err)
+	if (granule == shot->granule)
 		return STATUS_OK;
+	snprintf(text, sizeof(text), "%" PRIu64 "\n", order_of(granule, shot->page_size));
+	err = sysfile_write(ORDER_FILE, text);
+	if (!err) {
+		shot->granule = granule;
+		return STATUS_OK;
+	}
 	fprintf(stderr, "page-reporting: cannot write %s: %s\n", ORDER_FILE, strerror(-err));
 	return err == -EACCES || err == -EPERM || err == -EROFS ? STATUS_PERMISSION : STATUS_FAILED;
 }
@@ -128,27 +141,28 @@ static const char *const findings[] = {
 	[BACKING_SMALL] = "so its pages are small",
 };
 
-static void tell(const struct tune *tune, enum backing backing, uint64_t granule,
-		 const struct number *order)
+static void tell(const struct tune *tune, enum backing backing, uint64_t before,
+		 const struct snapshot *shot)
 {
-	char now[HUMAN_SIZE];
+	char granule[HUMAN_SIZE];
 
+	human_bytes(granule, shot->granule);
 	printf("the host takes %" PRIu64 ".%" PRIu64 " us for a MiB, %s; ", tune->cheapest / 1000,
 	       tune->cheapest / 100 % 10, findings[backing]);
-	if (order->known)
-		printf("a granule is %s now (vm.page_reporting_order=%" PRIu64 ")\n",
-		       human_bytes(now, granule), order->n);
+	if (shot->granule == before)
+		printf("a granule stays %s\n", granule);
 	else
-		printf("a granule stays %s\n", human_bytes(now, granule));
+		printf("a granule is %s now (vm.page_reporting_order=%" PRIu64 ")\n", granule,
+		       order_of(shot->granule, shot->page_size));
 }
 
 enum exit_status tune_command(const struct options *options)
 {
 	static struct snapshot shot;
+	enum exit_status status, set;
 	struct tune tune = { 0 };
-	enum exit_status status;
 	enum backing backing;
-	struct number order;
+	uint64_t before;
 
 	snapshot_read(&shot);
 	if (!engine_usable(&shot.engine))
@@ -158,18 +172,17 @@ enum exit_status tune_command(const struct options *options)
 			puts("the granule was chosen on the kernel's command line, and stays");
 		return STATUS_OK;
 	}
-	status = measure_all(&shot, &tune);
+	before = shot.granule;
+	/* Small granules would split huge pages, which cost as much as small ones then. */
+	status = set_granule(&shot, tune_granule(BACKING_HUGE, before));
 	if (status)
 		return status;
+	status = measure_all(&shot, &tune);
 	backing = tune_backing(&tune);
-	order = tune_order(backing, shot.granule, shot.page_size);
-	if (order.known) {
-		status = set_order(order.n);
-		if (status)
-			return status;
-		shot.granule = shot.page_size << order.n;
-	}
-	if (!options->quiet)
-		tell(&tune, backing, shot.granule, &order);
-	return STATUS_OK;
+	set = set_granule(&shot, tune_granule(status ? BACKING_UNKNOWN : backing, before));
+	if (!status)
+		status = set;
+	if (!status && !options->quiet)
+		tell(&tune, backing, before, &shot);
+	return status;
 }

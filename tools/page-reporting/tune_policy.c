@@ -38,21 +38,11 @@ enum backing tune_backing(const struct tune *tune)
 	return BACKING_UNKNOWN;
 }
 
-static uint64_t order_of(uint64_t bytes, uint64_t page_size)
+/* The granule to have, in bytes: what it is if nothing is known, or somebody chose another. */
+uint64_t tune_granule(enum backing backing, uint64_t granule)
 {
-	uint64_t order = 0;
-
-	while (page_size << order < bytes)
-		order++;
-	return order;
-}
-
-/* The order to set; not known if all is well, or somebody has chosen another granule. */
-struct number tune_order(enum backing backing, uint64_t granule, uint64_t page_size)
-{
-	if (backing == BACKING_SMALL && granule == TUNE_LARGE)
-		return number_of(order_of(TUNE_SMALL, page_size));
-	if (backing == BACKING_HUGE && granule == TUNE_SMALL)
-		return number_of(order_of(TUNE_LARGE, page_size));
-	return (struct number){ 0 };
+	if (granule != TUNE_LARGE && granule != TUNE_SMALL)
+		return granule;
+	return backing == BACKING_HUGE ? TUNE_LARGE :
+	       backing == BACKING_SMALL ? TUNE_SMALL : granule;
 }

@@ -19,6 +19,6 @@ struct tune {
 
 void tune_add(struct tune *tune, uint64_t bytes, uint64_t host_us);
 enum backing tune_backing(const struct tune *tune);
-struct number tune_order(enum backing backing, uint64_t granule, uint64_t page_size);
+uint64_t tune_granule(enum backing backing, uint64_t granule);
 
 #endif

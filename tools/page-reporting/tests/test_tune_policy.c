@@ -59,18 +59,15 @@ static void little_proves_nothing(void)
 
 static void granules(void)
 {
-	CHECK(tune_order(BACKING_SMALL, TUNE_LARGE, 4096).n == 4);
-	CHECK(tune_order(BACKING_HUGE, TUNE_SMALL, 4096).n == 9);
-	CHECK(tune_order(BACKING_SMALL, TUNE_LARGE, 65536).known);
-	CHECK(tune_order(BACKING_SMALL, TUNE_LARGE, 65536).n == 0);
-	CHECK(tune_order(BACKING_HUGE, TUNE_SMALL, 65536).n == 5);
-	/* As they should be, or another's choice. */
-	CHECK(!tune_order(BACKING_SMALL, TUNE_SMALL, 4096).known);
-	CHECK(!tune_order(BACKING_HUGE, TUNE_LARGE, 4096).known);
-	CHECK(!tune_order(BACKING_SMALL, 4096, 4096).known);
-	CHECK(!tune_order(BACKING_HUGE, 32768, 4096).known);
-	CHECK(!tune_order(BACKING_UNKNOWN, TUNE_SMALL, 4096).known);
-	CHECK(!tune_order(BACKING_UNKNOWN, TUNE_LARGE, 4096).known);
+	CHECK(tune_granule(BACKING_SMALL, TUNE_LARGE) == TUNE_SMALL);
+	CHECK(tune_granule(BACKING_SMALL, TUNE_SMALL) == TUNE_SMALL);
+	CHECK(tune_granule(BACKING_HUGE, TUNE_SMALL) == TUNE_LARGE);
+	CHECK(tune_granule(BACKING_HUGE, TUNE_LARGE) == TUNE_LARGE);
+	CHECK(tune_granule(BACKING_UNKNOWN, TUNE_SMALL) == TUNE_SMALL);
+	CHECK(tune_granule(BACKING_UNKNOWN, TUNE_LARGE) == TUNE_LARGE);
+	/* Another's choice. */
+	CHECK(tune_granule(BACKING_SMALL, 4096) == 4096);
+	CHECK(tune_granule(BACKING_HUGE, 32768) == 32768);
 }
 
 int main(void)
