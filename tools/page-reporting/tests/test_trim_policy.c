@@ -2,23 +2,13 @@
 /*
  * The trim's policy against a queue of page cache made up for the purpose, look by look.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "../trim_policy.h"
+#include "check.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
-
-static unsigned int failures;
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __func__, __LINE__, #condition); \
-			failures++; \
-		} \
-	} while (0)
 
 struct cache {
 	struct trim_memory memory;
@@ -329,7 +319,5 @@ int main(void)
 	generations_do_not_show_what_is_read();
 	what_is_passed_over_resists();
 	loads();
-	if (!failures)
-		puts("trim policy: all as it should be");
-	return failures ? 1 : 0;
+	return checked("trim policy");
 }

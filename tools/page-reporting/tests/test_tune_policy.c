@@ -1,20 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What tune makes of what the host took. */
-#include <stdio.h>
-
 #include "../tune_policy.h"
+#include "check.h"
 
 #define MIB (UINT64_C(1) << 20)
-
-static unsigned int failures;
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __func__, __LINE__, #condition); \
-			failures++; \
-		} \
-	} while (0)
 
 static enum backing after(const uint64_t *us_per_mib, unsigned int nr)
 {
@@ -76,7 +65,5 @@ int main(void)
 	a_busy_host_has_no_small_pages();
 	little_proves_nothing();
 	granules();
-	if (!failures)
-		puts("tune policy: all as it should be");
-	return failures ? 1 : 0;
+	return checked("tune policy");
 }
