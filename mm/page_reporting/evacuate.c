@@ -197,7 +197,8 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 			continue;
 
 		left = fpr_unit_look(pfn, &unit->free, &ev->looked);
-		if (!unit->free || unit->free >= EVACUATE_UNIT_PAGES)
+		/* What is full can only be emptied. */
+		if (unit->free >= EVACUATE_UNIT_PAGES || (left && !unit->free))
 			continue;
 		if (left && get_pageblock_migratetype(page) != MIGRATE_MOVABLE) {
 			unit->free -= min_t(u16, unit->free, EVACUATE_KERNEL_KEEPS);
@@ -206,7 +207,7 @@ static void window_look(struct evacuation *ev, unsigned long start, bool hurry)
 			continue;
 		}
 		ev->stranded += unit->free;
-		unit->target = true;
+		unit->target = unit->free;
 		seen = seen_at(pfn);
 		quiet = seen && fpr_evacuate_look(seen, unit->free, jiffies);
 		unit->source = !left && (quiet || hurry);

@@ -5,7 +5,8 @@
  * To make a unit whole costs moving what is in it, wherever that goes.  So the
  * emptiest units are emptied into the fullest ones, and each
  * page moves once.  A unit that cannot be emptied is filled before all others, but
- * one of the kernel's own only when no other has room: it needs some itself.
+ * one of the kernel's own only when no other has room: it needs some itself.  What it
+ * does not need takes pages of units that are full: one unit with free pages is enough.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -15,17 +16,74 @@
 
 #include "evacuate_policy.h"
 
+/* In a plan the kernel's come first, then full ones, then all others. */
+static int rank(const struct evacuate_unit *unit)
+{
+	return unit->kernel ? 0 : !unit->free ? 1 : 2;
+}
+
 static int by_free(const void *a, const void *b, const void *units)
 {
 	const struct evacuate_unit *u = units;
 	const struct evacuate_unit *ua = &u[*(const u16 *)a], *ub = &u[*(const u16 *)b];
 
-	if (ua->kernel != ub->kernel)
-		return ub->kernel - ua->kernel;
+	if (rank(ua) != rank(ub))
+		return rank(ua) - rank(ub);
 	if (ua->source != ub->source)
 		return ub->source - ua->source;
 	/* Of equal units the higher address is emptied, because low memory is scarcer. */
 	return ub->free - ua->free ?: *(const u16 *)b - *(const u16 *)a;
+}
+
+/* While a plan is made. */
+struct making {
+	struct evacuate_plan *plan;
+	const struct evacuate_unit *units;
+	unsigned int unit_pages;
+	unsigned int room;	/* holes of targets for which nothing is planned yet */
+	unsigned int kernel;	/* units of the kernel's that are no targets yet */
+	unsigned int kernel_room;	/* and their holes */
+};
+
+static void add_target(struct making *m, u16 target)
+{
+	const struct evacuate_unit *unit = &m->units[target];
+
+	if (!unit->target)
+		return;
+	m->plan->target[m->plan->nr_targets++] = target;
+	m->room += unit->free;
+	if (unit->kernel)
+		m->kernel_room -= unit->free;
+}
+
+/* False if there is no room for what is in it. */
+static bool add_source(struct making *m, u16 source)
+{
+	unsigned int used = m->unit_pages - m->units[source].free;
+
+	if (m->room < used)
+		return false;
+	m->room -= used;
+	m->plan->nr_pages += used;
+	m->plan->source[m->plan->nr_sources++] = source;
+	return true;
+}
+
+/* Into the holes that the kernel's units still have, and no others. */
+static void add_full_sources(struct making *m, unsigned int from, unsigned int to)
+{
+	const u16 *order = m->plan->sorted;
+
+	for (m->room = 0; from < to && m->units[order[from]].source; from++) {
+		unsigned int used = m->unit_pages - m->units[order[from]].free;
+
+		if (m->room + m->kernel_room < used)
+			break;
+		while (m->room < used)
+			add_target(m, order[--m->kernel]);
+		add_source(m, order[from]);
+	}
 }
 
 /**
@@ -35,8 +93,10 @@ static int by_free(const void *a, const void *b, const void *units)
  * @nr: how many units that are, at most EVACUATE_WINDOW
  * @unit_pages: pages of a unit
  *
- * A unit is emptied only if that moves fewer pages than it makes whole, with
- * an eighth to spare, and only into the holes of units that stay.
+ * A unit is emptied only into the holes of units that stay, and only if that moves
+ * fewer pages than it makes whole, with an eighth to spare.  The holes among the kernel's
+ * own pages are lost unless something is moved there, so those that are left in the end
+ * take what is in full units, too, page for page.
  *
  * Context: Any.
  */
@@ -44,7 +104,8 @@ void fpr_evacuate_plan_make(struct evacuate_plan *plan,
 			    const struct evacuate_unit *units, unsigned int nr,
 			    unsigned int unit_pages)
 {
-	unsigned int i, left, right = 0, room = 0, nr_kernel = 0;
+	struct making m = { .plan = plan, .units = units, .unit_pages = unit_pages };
+	unsigned int i, left, right = 0, kernel = 0, full = 0;
 	u16 *order = plan->sorted;
 
 	plan->nr_sources = 0;
@@ -52,35 +113,31 @@ void fpr_evacuate_plan_make(struct evacuate_plan *plan,
 	plan->nr_pages = 0;
 
 	for (i = 0; i < nr; i++) {
-		if (!units[i].free || units[i].free >= unit_pages ||
-		    (!units[i].source && !units[i].target))
+		if (units[i].free >= unit_pages ||
+		    (!units[i].source && (!units[i].target || !units[i].free)))
 			continue;
 		order[right++] = i;
-		nr_kernel += units[i].kernel;
+		kernel += rank(&units[i]) == 0;
+		if (units[i].kernel && units[i].target)
+			m.kernel_room += units[i].free;
+		full += rank(&units[i]) == 1;
 	}
-	/* The kernel's come first; the others between @left and @right are undecided. */
 	sort_r(order, right, sizeof(order[0]), by_free, NULL, units);
 
-	for (left = nr_kernel; left < right; left++) {
+	m.kernel = kernel;
+	/* The others between @left and @right are undecided. */
+	for (left = kernel + full; left < right; left++) {
 		const struct evacuate_unit *unit = &units[order[left]];
-		unsigned int used = unit_pages - unit->free;
 
 		if (!unit->source || unit->free < unit_pages / 8)
 			break;
-		while (room < used && (right > left + 1 || nr_kernel)) {
-			u16 target = right > left + 1 ? order[--right] : order[--nr_kernel];
-
-			if (!units[target].target)
-				continue;
-			room += units[target].free;
-			plan->target[plan->nr_targets++] = target;
-		}
-		if (room < used)
+		while (m.room < unit_pages - unit->free && (right > left + 1 || m.kernel))
+			add_target(&m, right > left + 1 ? order[--right] : order[--m.kernel]);
+		if (!add_source(&m, order[left]))
 			break;
-		room -= used;
-		plan->nr_pages += used;
-		plan->source[plan->nr_sources++] = order[left];
 	}
+	add_full_sources(&m, left, right);
+	add_full_sources(&m, kernel, kernel + full);
 }
 
 /**

@@ -109,6 +109,41 @@ static void kernel_units_are_filled_last(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->plan.target[1], (u16)3);
 }
 
+static void full_units_go_into_the_kernels_holes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	fill(f, 0, true);
+	f->units[3] = (struct evacuate_unit){ .free = 300, .target = true, .kernel = true };
+	make(f);
+	KUNIT_EXPECT_EQ(test, f->plan.nr_sources, 0U);
+
+	/* One more unit of holes than a full unit has pages; nearly full ones go first. */
+	f->units[4] = (struct evacuate_unit){ .free = 220, .target = true, .kernel = true };
+	make(f);
+	KUNIT_ASSERT_EQ(test, f->plan.nr_sources, 1U);
+	KUNIT_EXPECT_EQ(test, f->plan.source[0], (u16)(EVACUATE_WINDOW - 1));
+	KUNIT_EXPECT_EQ(test, f->plan.nr_targets, 2U);
+	KUNIT_EXPECT_EQ(test, f->plan.nr_pages, UNIT);
+	f->units[9].free = 20;
+	make(f);
+	KUNIT_ASSERT_EQ(test, f->plan.nr_sources, 1U);
+	KUNIT_EXPECT_EQ(test, f->plan.source[0], (u16)9);
+
+	/* Where a sparse unit needs the holes, it has them. */
+	f->units[7].free = 100;
+	make(f);
+	KUNIT_ASSERT_GT(test, f->plan.nr_sources, 0U);
+	KUNIT_EXPECT_EQ(test, f->plan.source[0], (u16)7);
+
+	/* What cannot be emptied stays. */
+	fill(f, 0, false);
+	f->units[3] = (struct evacuate_unit){ .free = 300, .target = true, .kernel = true };
+	f->units[4] = (struct evacuate_unit){ .free = 220, .target = true, .kernel = true };
+	make(f);
+	KUNIT_EXPECT_EQ(test, f->plan.nr_sources, 0U);
+}
+
 static void whole_and_full_units_stay(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -267,6 +302,7 @@ static struct kunit_case evacuate_policy_cases[] = {
 	KUNIT_CASE(emptiest_into_fullest),
 	KUNIT_CASE(blocked_units_are_filled_first),
 	KUNIT_CASE(kernel_units_are_filled_last),
+	KUNIT_CASE(full_units_go_into_the_kernels_holes),
 	KUNIT_CASE(whole_and_full_units_stay),
 	KUNIT_CASE(gain_exceeds_cost),
 	KUNIT_CASE(random_plans_are_sound),
