@@ -1,9 +1,11 @@
 """What all tests share: the way to the tools' modules, the choice of long tests, cases."""
 
+import io
 import os
 import sys
 
 import pytest
+from _pytest._io import TerminalWriter
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tools", "vm"))
@@ -29,6 +31,10 @@ def pytest_addoption(parser, pluginmanager):
 
 
 def pytest_configure(config):
+    if config.pluginmanager.is_blocked("terminal"):
+        # Since pytest 8 the assertions' texts ask for its writer as well.
+        writer = TerminalWriter(io.StringIO())
+        config.get_terminal_writer = lambda: writer
     config.addinivalue_line("markers", "long: only for make test-long and test-full")
     config.addinivalue_line("markers", "full(quick=False): only for make test-full; quick: "
                             "for make test, too")

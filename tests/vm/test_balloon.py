@@ -181,7 +181,8 @@ def test_statistics(guest, hold):
 
     stats, meminfo = fresh(), guest.meminfo()
     known = [name for name, value in stats.items() if value != 2 ** 64 - 1]
-    assert len(known) == 10, f"QEMU knows 10 of them, the guest sends {known}"
+    # 10 of QEMU 7, 16 of QEMU 10.
+    assert known == list(stats) and len(known) >= 10
     assert stats["stat-total-memory"] == meminfo["MemTotal"]
     assert abs(stats["stat-free-memory"] - meminfo["MemFree"]) < 32 * MIB
     assert abs(stats["stat-available-memory"] - meminfo["MemAvailable"]) < 32 * MIB

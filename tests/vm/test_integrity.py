@@ -216,9 +216,13 @@ def live_kind(guest, records, name, order, seconds):
                           f"--quiet-ms 300 --dir /run/live --record {RECORD} --seed {SEED}")
         # What goes by way of a disk takes its time.
         mib = 20 if before else 100
+
+        def was_seen():
+            return not counter or guest.vmstat()[counter] > counted
+
         guest.wait_for(lambda: not job.running or time.time() - begun > seconds and
-                       total(guest.discards(begun)) > mib * MIB,
-                       seconds + 100, f"discards of {mib} MiB beside what lives")
+                       total(guest.discards(begun)) > mib * MIB and was_seen(),
+                       seconds + 100, f"discards of {mib} MiB beside what lives as {name}")
         job.kill(signal.SIGTERM)
         status = job.wait(60)
         print(job.output)
@@ -227,8 +231,7 @@ def live_kind(guest, records, name, order, seconds):
         flushing.kill()
     if name == "ksm":
         assert guest.read_int(KSM + "full_scans") > 0
-    if counter:
-        assert guest.vmstat()[counter] > counted, f"no {counter}: this was no {name}"
+    assert was_seen(), f"no {counter}: this was no {name}"
     clock.look()
     if scripts:
         guest.sh(scripts[1], 120)

@@ -9,7 +9,7 @@
 apt=$top/build/apt
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # Where to look for what the machine's own releases lack; the first that has it is taken.
-suites='bookworm-backports trixie trixie-backports sid'
+suites='bookworm bookworm-backports trixie trixie-backports sid'
 
 die() {
 	echo "$me: $*" >&2
