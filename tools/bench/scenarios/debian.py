@@ -174,7 +174,7 @@ class Day(Real):
 
 
 class DayOnSmallPages(Day):
-    name = "debian-small"
+    name = "small-pages"
     title = "the same on a host without huge pages, where page-reporting tune has run"
     rows = (*Day.rows, Row("granule", "a granule", "KiB", ours=True))
     huge_pages = False
