@@ -77,7 +77,7 @@ static double share_out(struct model *model, const bool *chosen, double *sizes, 
 static void rival_proxmox(struct model *model)
 {
 	double goal = model_available(model) - 0.2 * model->memory, sizes[POLICY_MAX_GUESTS];
-	bool first[POLICY_MAX_GUESTS], all[POLICY_MAX_GUESTS];
+	bool first[POLICY_MAX_GUESTS] = { false }, all[POLICY_MAX_GUESTS] = { false };
 	unsigned int i;
 
 	if (model->seconds % ROUND || (goal > -10 && goal < 10))
