@@ -6,7 +6,7 @@
  * emptiest units are emptied into the fullest ones, and each
  * page moves once.  A unit that cannot be emptied is filled before all others, but
  * one of the kernel's own only when no other has room: it needs some itself.  What it
- * does not need takes pages of units that are full: one unit with free pages is enough.
+ * does not need takes what is in full units.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>

@@ -14,6 +14,7 @@
 #include "commands.h"
 #include "flush.h"
 #include "group.h"
+#include "put.h"
 #include "snapshot.h"
 #include "sysfile.h"
 #include "units.h"
@@ -21,21 +22,6 @@
 #define PAUSE_FILE	"/proc/sys/vm/page_reporting_pause"
 #define DROP_FILE	"/proc/sys/vm/drop_caches"
 #define COMPACT_FILE	"/proc/sys/vm/compact_memory"
-
-static enum exit_status cannot_write(const char *path, int err)
-{
-	fprintf(stderr, "page-reporting: cannot write %s: %s%s\n", path, strerror(-err),
-		err == -EACCES || err == -EPERM || err == -EROFS ? "; it takes root" : "");
-	return err == -EACCES || err == -EPERM || err == -EROFS ? STATUS_PERMISSION :
-	       err == -ENOENT ? STATUS_UNSUPPORTED : STATUS_FAILED;
-}
-
-static enum exit_status put(const char *path, const char *text)
-{
-	int err = sysfile_write(path, text);
-
-	return err ? cannot_write(path, err) : STATUS_OK;
-}
 
 /*
  * What was used once, or not lately: there is no time to see more.  As much of each

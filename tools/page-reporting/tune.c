@@ -3,9 +3,9 @@
  * "tune": chooses the granule by the host's pages.
  *
  * Where the host backs the guest with huge pages, a part of one brings nothing back, and
- * where it does not, much that is free lies in pieces smaller than a huge page.  A guest
- * cannot see which it is, but it can see what it costs the host to take memory that was in
- * use.  So some is used, freed and reported, time and again.
+ * where it does not, each piece counts.  The host does not say which it does, but the guest
+ * can time how long it takes to discard memory that was in use.  So some is used, freed and
+ * reported, time and again.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +16,7 @@
 
 #include "commands.h"
 #include "flush.h"
+#include "put.h"
 #include "snapshot.h"
 #include "sysfile.h"
 #include "tune_policy.h"
@@ -24,11 +25,6 @@
 #define ORDER_FILE	"/proc/sys/vm/page_reporting_order"
 #define COMMAND_LINE	"page_reporting.page_reporting_order="
 
-#define MIB (UINT64_C(1) << 20)
-
-/* Used and freed at a time: a quarter of what is free, within these. */
-#define SAMPLE_LEAST	(8 * MIB)
-#define SAMPLE_MOST	(64 * MIB)
 #define ROUNDS		8
 #define FLUSH_MS	10000
 
@@ -59,7 +55,7 @@ static enum exit_status measure(uint64_t bytes, uint64_t page_size, struct tune 
 
 	engine_read(&before);
 	if (!use_and_free(bytes, page_size)) {
-		fprintf(stderr, "page-reporting: cannot get memory to measure with: %s\n",
+		fprintf(stderr, "page-reporting: no memory to measure with: %s\n",
 			strerror(errno));
 		return STATUS_FAILED;
 	}
@@ -78,16 +74,15 @@ static enum exit_status measure(uint64_t bytes, uint64_t page_size, struct tune 
 
 static enum exit_status measure_all(const struct snapshot *shot, struct tune *tune)
 {
-	uint64_t sample = min_u64(shot->memory.info[MEM_FREE].n / 4, SAMPLE_MOST);
+	uint64_t sample = tune_sample(shot->memory.info[MEM_FREE].n);
 	enum exit_status status;
 	unsigned int i;
 
-	sample -= sample % TUNE_LARGE;
-	if (sample < SAMPLE_LEAST) {
+	if (!sample) {
 		fputs("page-reporting: too little memory is free to measure with\n", stderr);
 		return STATUS_FAILED;
 	}
-	/* What was free before may never have been used, and costs the host nothing. */
+	/* What was free before may never have been used, which would make it cheap. */
 	status = flush_all(FLUSH_MS, 0);
 	if (status == STATUS_PASSED_OVER)
 		status = STATUS_OK;
@@ -120,19 +115,16 @@ static uint64_t order_of(uint64_t granule, uint64_t page_size)
 
 static enum exit_status set_granule(struct snapshot *shot, uint64_t granule)
 {
+	enum exit_status status;
 	char text[32];
-	int err;
 
 	if (granule == shot->granule)
 		return STATUS_OK;
 	snprintf(text, sizeof(text), "%" PRIu64 "\n", order_of(granule, shot->page_size));
-	err = sysfile_write(ORDER_FILE, text);
-	if (!err) {
+	status = put(ORDER_FILE, text);
+	if (!status)
 		shot->granule = granule;
-		return STATUS_OK;
-	}
-	fprintf(stderr, "page-reporting: cannot write %s: %s\n", ORDER_FILE, strerror(-err));
-	return err == -EACCES || err == -EPERM || err == -EROFS ? STATUS_PERMISSION : STATUS_FAILED;
+	return status;
 }
 
 static const char *const findings[] = {

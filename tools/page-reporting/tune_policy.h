@@ -17,6 +17,7 @@ struct tune {
 	uint64_t cheapest;		/* of them, in ns per MiB */
 };
 
+uint64_t tune_sample(uint64_t free);
 void tune_add(struct tune *tune, uint64_t bytes, uint64_t host_us);
 enum backing tune_backing(const struct tune *tune);
 uint64_t tune_granule(enum backing backing, uint64_t granule);

@@ -601,6 +601,7 @@ def test_doctor_names_the_trouble(tree, change, word):
     (lambda tree: tree.meminfo(Cached=500), "page cache"),
     (lambda tree: tree.put("sys/module/page_reporting/parameters/page_reporting_order", 0),
      "order"),
+    (lambda tree: tree.counter("host_us", 3 * 1024 * 20), "order: the host takes 20 us"),
 ])
 def test_doctor_notes(tree, change, word):
     assert not re.search(rf"^note +{word}", run(tree, "doctor", "-s0").out, re.M)

@@ -59,8 +59,17 @@ static void granules(void)
 	CHECK(tune_granule(BACKING_HUGE, 32768) == 32768);
 }
 
+static void a_sample_leaves_the_guest_its_memory(void)
+{
+	CHECK(tune_sample(31 * MIB) == 0);
+	CHECK(tune_sample(32 * MIB) == 8 * MIB);
+	CHECK(tune_sample(63 * MIB) == 14 * MIB);
+	CHECK(tune_sample(1024 * MIB) == 64 * MIB);
+}
+
 int main(void)
 {
+	a_sample_leaves_the_guest_its_memory();
 	hosts_are_told_apart();
 	a_busy_host_has_no_small_pages();
 	little_proves_nothing();
